@@ -1,0 +1,85 @@
+"""Reading customers, each with the figures of the one account that they have."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from domain import db
+from domain.customers.rules import Profile
+from domain.scope import Scope
+from domain.seal import search_term, unseal
+
+_SELECT = """
+    select c.merchant_id, c.id, c.shopify_id, c.created_at, c.joined_at, c.profile, a.balance, a.pending, a.version
+    from customers c join points_accounts a on a.merchant_id = c.merchant_id and a.customer_id = c.id
+    where c.merchant_id = $1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """A customer and their account: points spendable and pending, and the account's version."""
+
+    merchant_id: UUID
+    id: UUID
+    shopify_id: int
+    created_at: datetime
+    joined_at: datetime | None
+    sealed_profile: bytes | None
+    balance: int
+    pending: int
+    version: int
+
+    def profile(self) -> Profile:
+        """The personal data, opened."""
+        if self.sealed_profile is None:
+            return Profile()
+        return msgspec.json.decode(unseal(self.merchant_id, "customers", str(self.id), self.sealed_profile), type=Profile)
+
+
+async def by_id(scope: Scope, customer_id: UUID) -> Customer | None:
+    """The merchant's customer with this id."""
+    async with db.connection(scope) as connection:
+        row = await connection.fetchrow(f"{_SELECT} and c.id = $2", scope.merchant_id, customer_id)
+    return _customer(row) if row else None
+
+
+async def by_shopify_id(scope: Scope, shopify_id: int) -> Customer | None:
+    """The merchant's customer whom Shopify knows by this number."""
+    async with db.connection(scope) as connection:
+        row = await connection.fetchrow(f"{_SELECT} and c.shopify_id = $2", scope.merchant_id, shopify_id)
+    return _customer(row) if row else None
+
+
+async def by_ids(scope: Scope, customer_ids: list[UUID]) -> dict[UUID, Customer]:
+    """The merchant's customers with these ids."""
+    async with db.connection(scope) as connection:
+        rows = await connection.fetch(f"{_SELECT} and c.id = any ($2)", scope.merchant_id, customer_ids)
+    return {row["id"]: _customer(row) for row in rows}
+
+
+async def page(scope: Scope, first: int, after: UUID | None, query: str | None) -> list[Customer]:
+    """At most `first` customers, newest first, from behind `after`.
+
+    Every word of `query` must be the customer's e-mail, a whole word of their name, or their Shopify id.
+    """
+    terms = [search_term(scope.merchant_id, word) for word in (query or "").split()]
+    async with db.connection(scope) as connection:
+        rows = await connection.fetch(
+            f"""
+            {_SELECT} and ($2::bytea[] = '{{}}' or c.search_terms @> $2) and ($3::uuid is null or c.id < $3)
+            order by c.id desc limit $4
+            """,
+            scope.merchant_id,
+            terms,
+            after,
+            first,
+        )
+    return [_customer(row) for row in rows]
+
+
+def _customer(row: Any) -> Customer:
+    return Customer(*row)

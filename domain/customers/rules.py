@@ -1,0 +1,41 @@
+"""What a customer's webhook tells, split into what may lie open and what is sealed."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+
+class CustomerSnapshot(msgspec.Struct, frozen=True):
+    """The open part of Shopify's customer object: ids and instants, no personal data."""
+
+    id: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class Profile(msgspec.Struct, frozen=True):
+    """The personal part, which is kept sealed."""
+
+    email: str | None = None
+    first_name: str | None = None
+    last_name: str | None = None
+
+
+KEPT = tuple(field for field in CustomerSnapshot.__struct_fields__)
+
+
+def keep(payload: dict[str, Any]) -> tuple[dict[str, Any], Profile]:
+    """Split a webhook's body into what is kept in the open and what is sealed; all else is dropped at the door."""
+    personal = {name: value for name in Profile.__struct_fields__ if isinstance(value := payload.get(name), str)}
+    return {name: payload[name] for name in KEPT if name in payload}, Profile(**personal)
+
+
+def words(shopify_id: int, profile: Profile) -> set[str]:
+    """Every word under which a customer is found: the e-mail, each word of the name, the Shopify id."""
+    found = {str(shopify_id)}
+    if profile.email:
+        found.add(profile.email)
+    for name in (profile.first_name, profile.last_name):
+        found.update((name or "").split())
+    return {word.casefold() for word in found}

@@ -1,0 +1,53 @@
+"""Expected refusals. Each has a code that never changes; a message may."""
+
+from enum import StrEnum
+
+
+class Code(StrEnum):
+    """Every code that a client can meet, in `userErrors { code }` and in `errors[].extensions.code`."""
+
+    # The request as a whole.
+    BAD_INPUT = "BAD_INPUT"
+    UNAUTHENTICATED = "UNAUTHENTICATED"
+    FORBIDDEN = "FORBIDDEN"
+    TOO_LARGE = "TOO_LARGE"
+    INTERNAL = "INTERNAL"
+    # Any command.
+    NOT_FOUND = "NOT_FOUND"
+    BLANK = "BLANK"
+    TOO_LONG = "TOO_LONG"
+    IDEMPOTENCY_KEY_REQUIRED = "IDEMPOTENCY_KEY_REQUIRED"
+    IDEMPOTENCY_KEY_REUSED = "IDEMPOTENCY_KEY_REUSED"
+    # Points.
+    POINTS_ZERO = "POINTS_ZERO"
+    POINTS_OUT_OF_RANGE = "POINTS_OUT_OF_RANGE"
+    INSUFFICIENT_POINTS = "INSUFFICIENT_POINTS"
+    # Programs and orders.
+    PROGRAM_INVALID = "PROGRAM_INVALID"
+    DRAFT_MISSING = "DRAFT_MISSING"
+    DRAFT_CHANGED = "DRAFT_CHANGED"
+    CURRENCY_UNKNOWN = "CURRENCY_UNKNOWN"
+    AMOUNT_INVALID = "AMOUNT_INVALID"
+    ORDER_INVALID = "ORDER_INVALID"
+    CUSTOMER_INVALID = "CUSTOMER_INVALID"
+
+
+class DomainError(Exception):
+    """A refusal that the caller can act on.
+
+    code: stable, one of `Code`. message: one sentence for a person. field: the path into the input, outermost first.
+    """
+
+    code: Code = Code.BAD_INPUT
+
+    def __init__(self, message: str, *, field: tuple[str, ...] = (), code: Code | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+        self.code = code or self.code
+
+
+class NotFound(DomainError):
+    """The thing named is not there, or is another merchant's: the answer is the same."""
+
+    code = Code.NOT_FOUND

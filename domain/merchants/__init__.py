@@ -1,0 +1,6 @@
+"""The tenants: one Shopify shop each."""
+
+from domain.merchants.commands import api_key_create, register
+from domain.merchants.queries import Merchant, by_api_key, by_id, by_shop_domain, every_id
+
+__all__ = ["Merchant", "api_key_create", "by_api_key", "by_id", "by_shop_domain", "every_id", "register"]

@@ -1,0 +1,58 @@
+"""Finding the merchant that a credential or a webhook speaks for."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from uuid import UUID
+
+from domain import db
+from domain.merchants.tables import ApiKeys, Merchants
+
+
+@dataclass(frozen=True, slots=True)
+class Merchant:
+    """A Shopify shop. `currency` is the shop's own, in which orders earn."""
+
+    id: UUID
+    shop_domain: str
+    name: str
+    currency: str
+
+
+_COLUMNS = (Merchants.id, Merchants.shop_domain, Merchants.name, Merchants.currency)
+
+
+async def by_id(merchant_id: UUID) -> Merchant | None:
+    """The merchant with this id."""
+    async with db.reference():
+        row = await Merchants.select(*_COLUMNS).where(Merchants.id == merchant_id).first()
+    return Merchant(**row) if row else None
+
+
+async def by_shop_domain(shop_domain: str) -> Merchant | None:
+    """The merchant whose shop has this domain, such as cedar.myshopify.com."""
+    async with db.reference():
+        row = await Merchants.select(*_COLUMNS).where(Merchants.shop_domain == shop_domain.lower()).first()
+    return Merchant(**row) if row else None
+
+
+async def by_api_key(key: str, at: datetime) -> tuple[UUID, UUID] | None:
+    """(merchant id, key id) of a partner's key that is neither expired nor revoked at `at`."""
+    async with db.reference():
+        row = await (
+            ApiKeys.select(ApiKeys.merchant_id, ApiKeys.id)
+            .where(
+                ApiKeys.key_hash == sha256(key.encode()).digest(),
+                ApiKeys.revoked_at.is_null(),
+                ApiKeys.expires_at.is_null() | (ApiKeys.expires_at > at),
+            )
+            .first()
+        )
+    return (row["merchant_id"], row["id"]) if row else None
+
+
+async def every_id() -> list[UUID]:
+    """The ids of all merchants, oldest first."""
+    async with db.reference():
+        rows: list[dict[str, UUID]] = await Merchants.select(Merchants.id).order_by(Merchants.created_at, Merchants.id)
+    return [row["id"] for row in rows]

@@ -1,0 +1,26 @@
+"""The reference tables that tell one tenant from another."""
+
+from piccolo.columns import UUID, Bytea, Text, Timestamptz
+from piccolo.table import Table
+
+
+class Merchants(Table, tablename="merchants"):
+    """A Shopify shop that uses LoyalNest."""
+
+    id = UUID(primary_key=True)
+    shop_domain = Text(unique=True)
+    name = Text()
+    currency = Text()
+    created_at = Timestamptz()
+
+
+class ApiKeys(Table, tablename="api_keys"):
+    """A partner's key, kept as a hash."""
+
+    id = UUID(primary_key=True)
+    merchant_id = UUID()
+    key_hash = Bytea(unique=True)
+    name = Text()
+    created_at = Timestamptz()
+    expires_at = Timestamptz(null=True)
+    revoked_at = Timestamptz(null=True)

@@ -1,0 +1,17 @@
+"""Orders: their points are a function of their state, and the ledger books differences."""
+
+from domain.orders.commands import converge, mature
+from domain.orders.queries import Order, by_shopify_id, simulate
+from domain.orders.rules import InvalidOrder, OrderSnapshot, keep, parse
+
+__all__ = [
+    "InvalidOrder",
+    "Order",
+    "OrderSnapshot",
+    "by_shopify_id",
+    "converge",
+    "keep",
+    "mature",
+    "parse",
+    "simulate",
+]

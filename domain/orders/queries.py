@@ -1,0 +1,93 @@
+"""Reading orders, and what a cart that does not exist yet would earn."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from loyalty_native import Evaluation, LoyaltyError
+from loyalty_native import Order as CoreOrder
+
+from domain import db, programs
+from domain.errors import Code
+from domain.orders.rules import InvalidOrder
+from domain.programs import Definition
+from domain.programs.rules import core_program
+from domain.scope import Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order as the ledger sees it: its newest snapshot, what it deserves and why, and what is posted for it."""
+
+    shopify_id: int
+    customer_id: UUID | None
+    currency: str
+    created_at: datetime
+    snapshot: str
+    snapshot_updated_at: datetime
+    program_version: int | None
+    deserved: int
+    reason: str | None
+    trace: str | None
+    paid_at: datetime | None
+    matures_at: datetime | None
+    posted_points: int
+    posted_pending: int
+    revision: int
+
+
+_SELECT = f"select {', '.join(field.name for field in fields(Order))} from orders where merchant_id = $1"
+
+
+async def by_shopify_id(scope: Scope, shopify_id: int) -> Order | None:
+    """The order that Shopify knows by this number."""
+    async with db.connection(scope) as connection:
+        row = await connection.fetchrow(f"{_SELECT} and shopify_id = $2", scope.merchant_id, shopify_id)
+    return _order(row) if row else None
+
+
+async def locked(scope: Scope, shopify_ids: Sequence[int]) -> dict[int, Order]:
+    """The orders with these numbers, locked in the order of their numbers. Precondition: an open transaction."""
+    async with db.connection(scope) as connection:
+        rows = await connection.fetch(
+            f"{_SELECT} and shopify_id = any ($2) order by shopify_id for update", scope.merchant_id, list(set(shopify_ids))
+        )
+    return {row["shopify_id"]: _order(row) for row in rows}
+
+
+async def maturing(scope: Scope, limit: int) -> list[Order]:
+    """At most `limit` orders whose hold has passed, locked; those that another worker holds are left to it."""
+    async with db.connection(scope) as connection:
+        rows = await connection.fetch(
+            f"{_SELECT} and matures_at <= $2 order by shopify_id limit $3 for update skip locked",
+            scope.merchant_id,
+            scope.at,
+            limit,
+        )
+    return [_order(row) for row in rows]
+
+
+async def simulate(scope: Scope, order: dict[str, Any], definition: Definition | None) -> Evaluation | None:
+    """What an order (native/order.schema.json) would earn under a draft's definition, or under the live program.
+
+    None when there is no definition and nothing is published. Raises InvalidOrder with the path of what is wrong.
+    """
+    if definition is None:
+        live = await programs.live(scope)
+        if live is None:
+            return None
+        core = live.core
+    else:
+        core = core_program(definition, 0)
+    try:
+        return core.evaluate(CoreOrder.from_json(msgspec.json.encode(order)))
+    except LoyaltyError as error:
+        code = Code(error.code) if error.code in Code else Code.ORDER_INVALID
+        raise InvalidOrder(str(error), field=("order", *error.path.split(".")), code=code) from error
+
+
+def _order(row: Any) -> Order:
+    return Order(*row)

@@ -1,0 +1,35 @@
+"""Effects that leave the database: added in the command's transaction, sent by the relay after the commit."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from domain import db
+from domain.scope import Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened. `name` is noun.verb in the past tense; the payload carries ids and versions only."""
+
+    id: int
+    name: str
+    payload: dict[str, Any]
+
+
+async def unsent(scope: Scope, limit: int) -> list[Event]:
+    """The oldest events that wait, without a lock: two relays may send one twice, and every receiver bears that."""
+    async with db.connection(scope) as connection:
+        rows = await connection.fetch(
+            "select id, event, payload from outbox where merchant_id = $1 order by id limit $2", scope.merchant_id, limit
+        )
+    return [Event(row["id"], row["event"], msgspec.json.decode(row["payload"])) for row in rows]
+
+
+async def forget(scope: Scope, events: list[Event]) -> None:
+    """Remove events that have been sent."""
+    async with db.connection(scope) as connection:
+        await connection.execute(
+            "delete from outbox where merchant_id = $1 and id = any ($2)", scope.merchant_id, [event.id for event in events]
+        )

@@ -1,0 +1,170 @@
+"""Posting to the ledger."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from uuid import UUID
+
+import asyncpg
+
+from domain import audit, customers, db, idempotency, programs
+from domain.errors import Code, DomainError, NotFound
+from domain.points.rules import POINTS_MAX, Entry, InsufficientPoints, PointsOutOfRange, TransactionType, digest
+from domain.scope import Scope
+
+REASON_LENGTH_MAX = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """Where an entry went: its place in the list given, its position in the account, and the figures after it."""
+
+    index: int
+    position: int
+    balance: int
+    pending: int
+
+
+_POST = """
+    select ordinal, position_, balance, pending_
+    from points_post($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+"""
+_columns = tuple(
+    attrgetter(name)
+    for name in (
+        "customer_id",
+        "type",
+        "points",
+        "pending",
+        "source",
+        "external_id",
+        "purpose",
+        "program_version",
+        "reason",
+        "trace",
+    )
+)
+
+
+async def post(scope: Scope, entries: Sequence[Entry]) -> list[Posted]:
+    """Write entries to the ledger: accounts locked, sums checked, chain continued, ledger, accounts and outbox in one statement.
+
+    An entry whose cause is posted already is passed over and missing from the answer. One refused entry refuses all.
+    Raises InsufficientPoints, PointsOutOfRange, or NotFound when a customer is not the merchant's.
+    """
+    if not entries:
+        return []
+    for entry in entries:
+        if max(abs(entry.points), abs(entry.pending)) > POINTS_MAX:
+            raise PointsOutOfRange(f"An entry moves at most {POINTS_MAX} points.", field=("points",))
+    actor = str(scope.actor)
+    columns = [[column(entry) for entry in entries] for column in _columns]
+    digests = [
+        digest(
+            entry.type,
+            entry.points,
+            entry.pending,
+            entry.source,
+            entry.external_id,
+            entry.purpose,
+            entry.program_version,
+            entry.reason,
+            actor,
+            entry.trace,
+            scope.at,
+        )
+        for entry in entries
+    ]
+    floors = [entry.floor for entry in entries]
+    try:
+        async with db.connection(scope) as connection:
+            rows = await connection.fetch(_POST, scope.merchant_id, scope.at, actor, *columns, digests, floors)
+    except asyncpg.PostgresError as error:
+        raise _refusal(error) from error
+    return [Posted(row["ordinal"] - 1, row["position_"], row["balance"], row["pending_"]) for row in rows]
+
+
+def _refusal(error: asyncpg.PostgresError) -> Exception:
+    """The refusal that a database error stands for; any other error is a bug and stays as it is."""
+    if error.sqlstate == "LN001":
+        return InsufficientPoints("The customer has fewer points than that.", field=("points",))
+    if error.sqlstate == "LN002":
+        return NotFound("There is no such customer.", field=("customerId",))
+    out_of_range = isinstance(error, asyncpg.NumericValueOutOfRangeError) or (
+        isinstance(error, asyncpg.CheckViolationError) and error.constraint_name == "points_in_range"
+    )
+    if out_of_range:
+        return PointsOutOfRange(f"A balance holds at most {POINTS_MAX} points.", field=("points",))
+    return error
+
+
+async def adjust(scope: Scope, *, customer_id: UUID, points: int, reason: str, idempotency_key: str) -> tuple[UUID, int]:
+    """Add points to a balance, or take them, by hand; audited. Returns (customer id, position) of the entry.
+
+    Refusals: POINTS_ZERO, POINTS_OUT_OF_RANGE, BLANK and TOO_LONG for the reason, NOT_FOUND, INSUFFICIENT_POINTS when the
+    balance would fall below zero, and those of `idempotency`. The same key with the same input gives the same answer.
+    """
+    idempotency.check(idempotency_key)
+    if points == 0:
+        raise DomainError("An adjustment moves at least one point.", field=("points",), code=Code.POINTS_ZERO)
+    if not reason.strip():
+        raise DomainError("Say why the points are adjusted.", field=("reason",), code=Code.BLANK)
+    if len(reason) > REASON_LENGTH_MAX:
+        raise DomainError(f"A reason has at most {REASON_LENGTH_MAX} characters.", field=("reason",), code=Code.TOO_LONG)
+    given = [str(customer_id), points, reason]
+    repeated = await idempotency.earlier(scope, idempotency_key, "pointsAdjust", given)
+    if repeated is not None:
+        return customer_id, int(repeated)
+    if await customers.by_id(scope, customer_id) is None:
+        raise NotFound("There is no such customer.", field=("customerId",))
+    [posted] = await post(
+        scope,
+        [
+            Entry(
+                customer_id=customer_id,
+                type=TransactionType.ADJUST,
+                points=points,
+                pending=0,
+                source="adjustment",
+                external_id=idempotency_key,
+                purpose="adjust",
+                reason=reason,
+                floor=0 if points < 0 else None,
+            )
+        ],
+    )
+    await audit.record(
+        scope,
+        "points.adjusted",
+        f"gid://loyalnest/Customer/{customer_id}",
+        before={"balance": posted.balance - points},
+        after={"balance": posted.balance, "points": points, "position": posted.position},
+    )
+    await idempotency.remember(scope, idempotency_key, "pointsAdjust", given, str(posted.position))
+    return customer_id, posted.position
+
+
+async def award_signups(scope: Scope, customer_ids: Sequence[UUID]) -> list[Posted]:
+    """Give each of these customers the signup points of the program that was in force when they joined, once for ever.
+
+    Precondition: an open transaction. A customer who joined before the first program, or while it was off, gets none.
+    """
+    found = await customers.by_ids(scope, list(customer_ids))
+    entries: list[Entry] = []
+    for customer in found.values():
+        program = None if customer.joined_at is None else await programs.in_force(scope, customer.joined_at)
+        if program is None or not program.definition.enabled or program.definition.signup_points == 0:
+            continue
+        entries.append(
+            Entry(
+                customer_id=customer.id,
+                type=TransactionType.EARN,
+                points=program.definition.signup_points,
+                pending=0,
+                source="signup",
+                external_id=str(customer.shopify_id),
+                purpose="signup",
+                program_version=program.version,
+            )
+        )
+    return await post(scope, entries)

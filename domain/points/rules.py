@@ -1,0 +1,110 @@
+"""What an entry of the ledger is, and what is hashed of it."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from hashlib import sha256
+from uuid import UUID
+
+import msgspec
+
+from domain.errors import Code, DomainError
+
+POINTS_MAX = 2**53 - 1
+"""The most points that a balance, a pending sum or an entry may hold: the largest integer that every JSON reader keeps."""
+
+
+class TransactionType(StrEnum):
+    """Why points moved, in the words that merchants know."""
+
+    EARN = "earn"
+    REDEEM = "redeem"
+    EXPIRE = "expire"
+    ADJUST = "adjust"
+    IMPORT = "import"
+    REFERRAL = "referral"
+    CAMPAIGN = "campaign"
+
+
+class InsufficientPoints(DomainError):
+    """The entry would take the balance below its floor."""
+
+    code = Code.INSUFFICIENT_POINTS
+
+
+class PointsOutOfRange(DomainError):
+    """An amount of points, or a sum, beyond what the ledger holds."""
+
+    code = Code.POINTS_OUT_OF_RANGE
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One movement to be posted.
+
+    points: what it adds to the balance; pending: what it adds to the points not yet spendable; both signed.
+    source, external_id, purpose: the cause, together unique in a merchant's ledger; the same cause is never posted twice.
+    floor: the balance below which the entry is refused, or None for no floor.
+    """
+
+    customer_id: UUID
+    type: TransactionType
+    points: int
+    pending: int
+    source: str
+    external_id: str
+    purpose: str
+    program_version: int | None = None
+    reason: str | None = None
+    trace: str | None = None
+    floor: int | None = None
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def digest(
+    type: str,
+    points: int,
+    pending: int,
+    source: str,
+    external_id: str,
+    purpose: str,
+    program_version: int | None,
+    reason: str | None,
+    actor: str,
+    trace: str | None,
+    occurred_at: datetime,
+) -> bytes:
+    """SHA-256 over the entry's content, as a JSON array in this order; a trace enters as the hex of its own SHA-256.
+
+    The chain goes over it: hash = SHA-256(previous hash | position | balance after | pending after | digest), the numbers as
+    8 bytes big-endian, and the first previous hash is SHA-256(merchant id | customer id).
+    """
+    trace_hash = None if trace is None else sha256(trace.encode()).hexdigest()
+    instant = occurred_at.astimezone(UTC).isoformat(timespec="microseconds")
+    content = (
+        type,
+        points,
+        pending,
+        source,
+        external_id,
+        purpose,
+        program_version,
+        reason,
+        actor,
+        trace_hash,
+        instant,
+    )
+    return sha256(_encode(content)).digest()
+
+
+def genesis(merchant_id: UUID, customer_id: UUID) -> bytes:
+    """What the first entry of an account is chained to."""
+    return sha256(merchant_id.bytes + customer_id.bytes).digest()
+
+
+def link(previous: bytes, position: int, balance_after: int, pending_after: int, content: bytes) -> bytes:
+    """The hash of the next entry in an account's chain."""
+    numbers = b"".join(number.to_bytes(8, "big", signed=True) for number in (position, balance_after, pending_after))
+    return sha256(previous + numbers + content).digest()

@@ -1,0 +1,51 @@
+"""What the processes read from their environment, checked once at start."""
+
+from base64 import b64decode
+from functools import cache
+from typing import Literal
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Every name is an environment variable; a missing or malformed one stops the process with its name."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True)
+
+    database_url: str = Field(validation_alias="DATABASE_URL")
+    redis_url: str = Field(validation_alias="REDIS_URL")
+    environment: Literal["development", "production"] = Field(default="production", validation_alias="LOYALNEST_ENVIRONMENT")
+    port: int = Field(default=8000, validation_alias="LOYALNEST_PORT")
+    pool_size: int = Field(default=10, ge=1, validation_alias="LOYALNEST_POOL_SIZE")
+    token_secret: SecretStr = Field(validation_alias="LOYALNEST_TOKEN_SECRET", min_length=32)
+    master_key: SecretStr = Field(validation_alias="LOYALNEST_MASTER_KEY")
+    shopify_client_id: str = Field(validation_alias="LOYALNEST_SHOPIFY_CLIENT_ID")
+    shopify_client_secret: SecretStr = Field(validation_alias="LOYALNEST_SHOPIFY_CLIENT_SECRET")
+    shopify_client_secret_previous: SecretStr | None = Field(
+        default=None, validation_alias="LOYALNEST_SHOPIFY_CLIENT_SECRET_PREVIOUS"
+    )
+
+    @field_validator("master_key")
+    @classmethod
+    def _thirty_two_bytes(cls, value: SecretStr) -> SecretStr:
+        if len(b64decode(value.get_secret_value(), validate=True)) != 32:
+            raise ValueError("LOYALNEST_MASTER_KEY must be 32 bytes in base64")
+        return value
+
+    @property
+    def master_key_bytes(self) -> bytes:
+        """The 32 bytes that every tenant's keys are derived from."""
+        return b64decode(self.master_key.get_secret_value())
+
+    @property
+    def shopify_client_secrets(self) -> tuple[str, ...]:
+        """The secrets that may have signed a webhook or a session token, the current one first."""
+        secrets = (self.shopify_client_secret, self.shopify_client_secret_previous)
+        return tuple(secret.get_secret_value() for secret in secrets if secret is not None)
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process."""
+    return Settings()  # pyright: ignore[reportCallIssue] -- the fields come from the environment

@@ -1,0 +1,424 @@
+//! JSON's grammar, for metafields.
+//!
+//! Builds the same [`Node`] as [`crate::json::parse`] does through serde_json, which a test holds. serde_json is made
+//! for any type and any number; here, where only texts and 64-bit integers are read, a quarter of its code suffices,
+//! and code is what a function in Shopify's checkout has little room for.
+
+use crate::json::Node;
+use crate::{Error, ErrorCode, Result};
+use serde::Deserialize;
+use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use std::fmt;
+
+/// As deep as serde_json goes.
+const DEPTH: u32 = 127;
+
+/// Errors: `JSON_INVALID`, with the byte at which reading stopped.
+pub(crate) fn parse(text: &str) -> Result<Node<'_>> {
+    let mut reader = Reader {
+        text,
+        at: 0,
+        depth: 0,
+    };
+    let parsed = Node::deserialize(&mut reader).and_then(|node| match reader.next_token() {
+        None => Ok(node),
+        Some(_) => Err(Refused("trailing characters".to_owned())),
+    });
+    parsed.map_err(|Refused(message)| {
+        Error::new(
+            ErrorCode::JsonInvalid,
+            message + " at byte " + &reader.at.to_string(),
+        )
+    })
+}
+
+/// Why a text is no JSON document.
+#[derive(Debug)]
+struct Refused(String);
+
+type Read<T> = std::result::Result<T, Refused>;
+
+struct Reader<'de> {
+    text: &'de str,
+    /// The first byte not yet read; always between two characters.
+    at: usize,
+    depth: u32,
+}
+
+impl<'de> Reader<'de> {
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    /// The next byte after white space, which stays unread.
+    fn next_token(&mut self) -> Option<u8> {
+        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
+            self.at += 1;
+        }
+        self.peek()
+    }
+
+    fn refuse<T>(&self, message: &str) -> Read<T> {
+        Err(Refused(message.to_owned()))
+    }
+
+    fn word(&mut self, word: &str) -> Read<()> {
+        match self.rest().starts_with(word) {
+            true => {
+                self.at += word.len();
+                Ok(())
+            }
+            false => self.refuse("expected a value"),
+        }
+    }
+
+    fn rest(&self) -> &'de str {
+        self.text.get(self.at..).unwrap_or_default()
+    }
+
+    fn skip_digits(&mut self) -> Read<()> {
+        let start = self.at;
+        while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
+            self.at += 1;
+        }
+        match self.at > start {
+            true => Ok(()),
+            false => self.refuse("expected a digit"),
+        }
+    }
+
+    /// Reads a number; one that is no 64-bit integer is visited as a float of no particular value.
+    fn number<V: Visitor<'de>>(&mut self, visitor: V) -> Read<V::Value> {
+        let start = self.at;
+        if self.peek() == Some(b'-') {
+            self.at += 1;
+        }
+        let leading_zero = self.peek() == Some(b'0');
+        let digits = self.at;
+        self.skip_digits()?;
+        if leading_zero && self.at > digits + 1 {
+            return self.refuse("a number must not begin with zero");
+        }
+        let mut integer = true;
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            self.skip_digits()?;
+            integer = false;
+        }
+        if let Some(b'e' | b'E') = self.peek() {
+            self.at += 1;
+            if let Some(b'+' | b'-') = self.peek() {
+                self.at += 1;
+            }
+            self.skip_digits()?;
+            integer = false;
+        }
+        let text = self.text.get(start..self.at).unwrap_or_default();
+        match signed(text).filter(|_| integer) {
+            Some(number) => visitor.visit_i64(number),
+            None => visitor.visit_f64(0.0),
+        }
+    }
+
+    /// Reads a string, borrowed where it holds no escapes.
+    fn string<V: Visitor<'de>>(&mut self, visitor: V) -> Read<V::Value> {
+        self.at += 1;
+        let mut unescaped = String::new();
+        loop {
+            let start = self.at;
+            let bytes = self.text.as_bytes().iter().skip(start);
+            self.at += bytes
+                .take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20))
+                .count();
+            let run = self.text.get(start..self.at).unwrap_or_default();
+            let stop = self.peek();
+            self.at += usize::from(stop.is_some());
+            match stop {
+                Some(b'"') if unescaped.is_empty() => return visitor.visit_borrowed_str(run),
+                Some(b'"') => return visitor.visit_str(&(unescaped + run)),
+                Some(b'\\') => {
+                    unescaped.push_str(run);
+                    unescaped.push(self.escape()?);
+                }
+                Some(_) => return self.refuse("control character in a string"),
+                None => return self.refuse("unfinished string"),
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Read<char> {
+        let escaped = self.peek();
+        self.at += usize::from(escaped.is_some_and(|byte| byte.is_ascii()));
+        Ok(match escaped {
+            Some(byte @ (b'"' | b'\\' | b'/')) => char::from(byte),
+            Some(b'b') => '\u{8}',
+            Some(b'f') => '\u{c}',
+            Some(b'n') => '\n',
+            Some(b'r') => '\r',
+            Some(b't') => '\t',
+            Some(b'u') => return self.unicode_escape(),
+            _ => return self.refuse("unknown escape"),
+        })
+    }
+
+    /// Reads what follows `\u`; characters beyond the basic plane come as two escapes.
+    fn unicode_escape(&mut self) -> Read<char> {
+        let mut code = self.four_hex_digits()?;
+        if (0xD800..0xDC00).contains(&code) {
+            self.word("\\u")?;
+            let low = self.four_hex_digits()?;
+            if !(0xDC00..0xE000).contains(&low) {
+                return self.refuse("lone surrogate");
+            }
+            code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
+        }
+        char::from_u32(code).ok_or(Refused("lone surrogate".to_owned()))
+    }
+
+    fn four_hex_digits(&mut self) -> Read<u32> {
+        let mut code = 0;
+        for _ in 0..4 {
+            let digit = self.peek().and_then(|byte| char::from(byte).to_digit(16));
+            let Some(digit) = digit else {
+                return self.refuse("expected four hexadecimal digits");
+            };
+            code = code * 16 + digit;
+            self.at += 1;
+        }
+        Ok(code)
+    }
+
+    /// Steps to the next element: past the comma before it, or, at the end, past `end`. Returns whether there is one.
+    fn next_element(&mut self, first: &mut bool, end: u8) -> Read<bool> {
+        let token = self.next_token();
+        if token == Some(end) {
+            self.at += 1;
+            return Ok(false);
+        }
+        if !std::mem::replace(first, false) {
+            if token != Some(b',') {
+                return self.refuse("expected a comma or the end");
+            }
+            self.at += 1;
+            // Nothing but an element may follow; `]` and `}` are none.
+            self.next_token();
+        }
+        Ok(true)
+    }
+
+    fn nested<T>(&mut self, read: impl FnOnce(&mut Self) -> Read<T>) -> Read<T> {
+        if self.depth == DEPTH {
+            return self.refuse("nested too deep");
+        }
+        self.at += 1;
+        self.depth += 1;
+        let value = read(self);
+        self.depth -= 1;
+        value
+    }
+}
+
+/// An integer that serde_json takes for one; it reads `-0` as a float.
+fn signed(text: &str) -> Option<i64> {
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some("0") => return None,
+        Some(digits) => (true, digits),
+        None => (false, text),
+    };
+    // Digits are gathered with their sign, so that the smallest integer can be read too.
+    digits.bytes().try_fold(0_i64, |number, byte| {
+        let digit = i64::from(byte.wrapping_sub(b'0'));
+        number
+            .checked_mul(10)?
+            .checked_add(if negative { -digit } else { digit })
+    })
+}
+
+impl<'de> Deserializer<'de> for &mut Reader<'de> {
+    type Error = Refused;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
+        match self.next_token() {
+            Some(b'"') => self.string(visitor),
+            Some(b'{') => self.nested(|reader| {
+                visitor.visit_map(Elements {
+                    reader,
+                    first: true,
+                })
+            }),
+            Some(b'[') => self.nested(|reader| {
+                visitor.visit_seq(Elements {
+                    reader,
+                    first: true,
+                })
+            }),
+            Some(b'-' | b'0'..=b'9') => self.number(visitor),
+            Some(b't') => self.word("true").and_then(|()| visitor.visit_bool(true)),
+            Some(b'f') => self.word("false").and_then(|()| visitor.visit_bool(false)),
+            _ => self.word("null").and_then(|()| visitor.visit_unit()),
+        }
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf option unit unit_struct
+        newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
+/// The elements of a list or the fields of an object, up to its end.
+struct Elements<'r, 'de> {
+    reader: &'r mut Reader<'de>,
+    first: bool,
+}
+
+impl<'de> SeqAccess<'de> for Elements<'_, 'de> {
+    type Error = Refused;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Read<Option<T::Value>> {
+        match self.reader.next_element(&mut self.first, b']')? {
+            true => seed.deserialize(&mut *self.reader).map(Some),
+            false => Ok(None),
+        }
+    }
+}
+
+impl<'de> MapAccess<'de> for Elements<'_, 'de> {
+    type Error = Refused;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Read<Option<K::Value>> {
+        match self.reader.next_element(&mut self.first, b'}')? {
+            true if self.reader.peek() != Some(b'"') => self.reader.refuse("expected a field name"),
+            true => seed.deserialize(&mut *self.reader).map(Some),
+            false => Ok(None),
+        }
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Read<V::Value> {
+        if self.reader.next_token() != Some(b':') {
+            return self.reader.refuse("expected a colon");
+        }
+        self.reader.at += 1;
+        seed.deserialize(&mut *self.reader)
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Refused {}
+
+impl de::Error for Refused {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Refused(message.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Both parsers give the same document, or both refuse.
+    fn agree(text: &str) {
+        let (ours, theirs) = (parse(text), crate::json::parse(text.as_bytes()));
+        match (&ours, &theirs) {
+            (Ok(ours), Ok(theirs)) => assert_eq!(ours, theirs, "{text}"),
+            (Err(ours), Err(_)) => assert_eq!(ours.code, ErrorCode::JsonInvalid),
+            _ => panic!("{text:?}: {ours:?} but serde_json {theirs:?}"),
+        }
+    }
+
+    #[test]
+    fn agrees_with_serde_json_on_every_corner() {
+        for text in [
+            "",
+            " ",
+            "null",
+            "nul",
+            "nulll",
+            "true",
+            "false",
+            "tru",
+            "{}",
+            "[]",
+            "[1,]",
+            "[,1]",
+            "[1 2]",
+            "{,}",
+            r#"{"a":1,}"#,
+            r#"{"a" 1}"#,
+            r#"{"a":}"#,
+            r#"{a:1}"#,
+            r#"{1:1}"#,
+            r#"{"a":1,"a":2}"#,
+            "[[]",
+            "]",
+            "[]]",
+            " [ 1 , { \"a\" : [ ] } ]\r\n\t",
+            "0",
+            "-0",
+            "-",
+            "00",
+            "01",
+            "-01",
+            "1.",
+            ".5",
+            "1.5",
+            "1e",
+            "1e5",
+            "1E+2",
+            "1e-2",
+            "1.e1",
+            "0x1",
+            "9223372036854775807",
+            "9223372036854775808",
+            "-9223372036854775808",
+            "-9223372036854775809",
+            "18446744073709551616",
+            "123456789012345678901234567890",
+            "\"\"",
+            "\"a",
+            "\"\\\"\"",
+            r#""\u0041\/\b\f\n\r\t\\""#,
+            r#""\ud83d\ude00""#,
+            r#""\ud83d""#,
+            r#""\ud83dx""#,
+            r#""\ude00""#,
+            r#""\ud83d\u0041""#,
+            r#""\u12""#,
+            r#""\u12G4""#,
+            r#""\x""#,
+            "\"\\é\"",
+            "\"é\u{1F600}\"",
+            "\"a\nb\"",
+            "\"\u{7f}\"",
+            "\"\\",
+            "\u{feff}{}",
+            "é",
+            "+1",
+            "'a'",
+            "NaN",
+            "[1]x",
+            "\"\\u0000\"",
+            "\"x\\n\"",
+        ] {
+            agree(text);
+        }
+        for depth in [126, 127, 128, 129, 100_000] {
+            agree(&("[".repeat(depth) + &"]".repeat(depth)));
+            agree(&"{\"a\":".repeat(depth));
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn agrees_with_serde_json_on_anything(text in r#"([\[\]{},: \\"a1\-.0utrefalsn\u{1}é]|\\u[dD][89cC]00|"a":|[0-9]{1,22}){0,40}"#) {
+            agree(&text);
+        }
+    }
+}

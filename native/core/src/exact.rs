@@ -1,0 +1,49 @@
+//! Checked whole-number arithmetic in 128 bits, in which every exact sum of the core is kept.
+
+use crate::{Error, Result};
+
+pub(crate) fn add(first: i128, second: i128) -> Result<i128> {
+    first.checked_add(second).ok_or_else(Error::overflow)
+}
+
+pub(crate) fn multiply(first: i128, second: i128) -> Result<i128> {
+    first.checked_mul(second).ok_or_else(Error::overflow)
+}
+
+pub(crate) fn product(factors: &[i64]) -> Result<i128> {
+    let mut product = 1;
+    for factor in factors {
+        product = multiply(product, i128::from(*factor))?;
+    }
+    Ok(product)
+}
+
+/// The greatest common divisor of two numbers that are not negative; 1 when both are zero.
+pub(crate) fn greatest_common_divisor(mut first: i128, mut second: i128) -> i128 {
+    while second != 0 {
+        (first, second) = (second, first % second);
+    }
+    first.max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ErrorCode;
+
+    #[test]
+    fn products_are_checked() {
+        assert_eq!(product(&[]), Ok(1));
+        assert_eq!(product(&[i64::MAX, -2]), Ok(-2 * i128::from(i64::MAX)));
+        let error = product(&[i64::MAX, i64::MAX, 4]).unwrap_err();
+        assert_eq!(error.code, ErrorCode::Overflow);
+        assert!(add(i128::MAX, 1).is_err());
+    }
+
+    #[test]
+    fn greatest_common_divisors() {
+        for (first, second, divisor) in [(12, 18, 6), (7, 13, 1), (0, 5, 5), (5, 0, 5), (0, 0, 1)] {
+            assert_eq!(greatest_common_divisor(first, second), divisor);
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! What every fuzzed input goes through; the stable test `mutated` in `native/core` runs the same.
+
+use loyalty_core::earning::{
+    Order, Program, Scratch, evaluate, part_ids, points, trace, trace_points,
+};
+
+const PROGRAM: &[u8] =
+    br#"{"rules":[{"id":"purchase","kind":"per_currency_unit","rate":{"points":10,"per":3}}]}"#;
+const ORDER: &[u8] =
+    br#"{"currency":"USD","customer":{"tier":"gold"},"lines":[{"id":"1","unit_price":"19.99"}]}"#;
+
+/// Reads the input as a program, as an order and as a trace, and evaluates whatever can be read.
+/// Nothing may panic, and what is evaluated has to keep the laws that hold for every input.
+pub fn run(input: &[u8]) {
+    if let Ok(program) = Program::parse(input, 1) {
+        keeps_the_laws(&program, &Order::parse(ORDER).expect("a valid order"));
+    }
+    if let Ok(order) = Order::parse(input) {
+        keeps_the_laws(
+            &Program::parse(PROGRAM, 1).expect("a valid program"),
+            &order,
+        );
+    }
+    let _ = trace_points(input);
+}
+
+fn keeps_the_laws(program: &Program, order: &Order) {
+    let mut scratch = Scratch::default();
+    let Ok(evaluation) = evaluate(program, order, &mut scratch) else {
+        return;
+    };
+    assert!(evaluation.points.0 >= 0);
+    assert_eq!(evaluation.points.0 == 0, evaluation.reason.is_some());
+    assert_eq!(evaluation.parts.iter().sum::<i64>(), evaluation.points.0);
+    assert_eq!(evaluation.parts.len(), part_ids(program, order).count());
+    assert_eq!(points(program, order, &mut scratch), Ok(evaluation.points));
+    if let Ok(trace) = trace(program, order, &mut scratch) {
+        // Re-evaluating works with other denominators, so it may overflow where evaluating did not.
+        if let Ok(again) = trace_points(&trace) {
+            assert_eq!(again, evaluation.points);
+        }
+    }
+}

@@ -1,0 +1,1 @@
+"""The one GraphQL schema, for customers, staff and partners alike."""

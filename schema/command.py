@@ -1,0 +1,42 @@
+"""A mutation is a command: one transaction, refusals as data."""
+
+import functools
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any, Concatenate, ParamSpec, TypeVar, get_type_hints
+
+from domain import db
+from domain.errors import DomainError
+from schema.context import Info
+from schema.errors import user_error
+
+P = ParamSpec("P")
+Payload = TypeVar("Payload")
+
+
+def command(
+    resolver: Callable[Concatenate[Any, Info, P], Awaitable[Payload]],
+) -> Callable[Concatenate[Any, Info, P], Awaitable[Payload]]:
+    """Run a resolver in a transaction of the caller's merchant, and turn its refusal into the payload's `userErrors`.
+
+    The payload's fields are resolved after the commit, and then the workers are told to relay the outbox.
+    """
+
+    @functools.wraps(resolver)
+    async def run(self: Any, info: Info, *arguments: P.args, **options: P.kwargs) -> Payload:
+        context = info.context
+        try:
+            async with db.transaction(context.scope):
+                payload = await resolver(self, info, *arguments, **options)
+        except DomainError as error:
+            return _payload_type(resolver)(user_errors=[user_error(error)])
+        context.ring(context.scope.merchant_id)
+        return payload
+
+    return run
+
+
+@functools.cache
+def _payload_type(resolver: Callable[..., Any]) -> Callable[..., Any]:
+    hints = get_type_hints(inspect.unwrap(resolver))
+    return hints["return"]

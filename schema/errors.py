@@ -1,0 +1,101 @@
+"""Errors as clients see them: expected ones as `userErrors`, the others coded, and a bug's text never."""
+
+from typing import Any
+
+import strawberry
+from graphql import GraphQLError
+from strawberry.extensions import MaskErrors
+from strawberry.types import ExecutionContext
+
+from domain.errors import Code, DomainError
+from domain.log import log
+from schema.enums import describe
+
+_DESCRIPTIONS = {
+    Code.BAD_INPUT: "The request cannot be read: no JSON, no GraphQL, an unknown field, or a value of the wrong type.",
+    Code.UNAUTHENTICATED: "The credential is missing, expired or not valid.",
+    Code.FORBIDDEN: "The credential is valid but does not open this field.",
+    Code.TOO_LARGE: "The request's body is larger than the server reads.",
+    Code.INTERNAL: "A fault of ours. The request id finds it in the logs.",
+    Code.NOT_FOUND: "There is nothing with this id, or it is another merchant's.",
+    Code.BLANK: "A text that is needed is empty.",
+    Code.TOO_LONG: "A text is longer than allowed.",
+    Code.IDEMPOTENCY_KEY_REQUIRED: "The idempotency key is blank.",
+    Code.IDEMPOTENCY_KEY_REUSED: "The idempotency key was used before with another input.",
+    Code.POINTS_ZERO: "No points would move.",
+    Code.POINTS_OUT_OF_RANGE: "An amount or a balance would exceed what the ledger holds.",
+    Code.INSUFFICIENT_POINTS: "The customer has fewer points than that.",
+    Code.PROGRAM_INVALID: "The program's definition breaks a rule; `field` says where.",
+    Code.DRAFT_MISSING: "There is no draft.",
+    Code.DRAFT_CHANGED: "The draft was changed since the revision given.",
+    Code.CURRENCY_UNKNOWN: "No currency of ISO 4217 has this code.",
+    Code.AMOUNT_INVALID: "The text is no amount of the currency.",
+    Code.ORDER_INVALID: "The order or cart cannot be read; `field` says where.",
+    Code.CUSTOMER_INVALID: "The customer of a delivery cannot be read. Kept with the delivery, never in an answer.",
+}
+
+describe(
+    Code,
+    name="ErrorCode",
+    description="Every code of an error, in `userErrors` and in `errors[].extensions.code`. A code never changes its meaning.",
+    values=_DESCRIPTIONS,
+)
+
+
+@strawberry.type(description="Why a command was refused. Nothing was changed.")
+class UserError:
+    """One refusal of a command."""
+
+    code: Code = strawberry.field(description="The stable code.")
+    message: str = strawberry.field(description="One sentence for a person.")
+    field: list[str] = strawberry.field(description="The path of the input at fault, outermost first; empty for the whole.")
+
+
+def user_error(error: DomainError) -> UserError:
+    """The refusal of a command as data."""
+    return UserError(code=error.code, message=error.message, field=list(error.field))
+
+
+def formatted(code: Code, message: str, request_id: str) -> dict[str, Any]:
+    """A top-level error, for what fails before GraphQL begins."""
+    return {"message": message, "extensions": {"code": code.value, "requestId": request_id}}
+
+
+class CodedErrors(MaskErrors):
+    """Gives every top-level error a code and the request's id, and keeps the text of bugs to the logs."""
+
+    def anonymise_error(self, error: GraphQLError) -> GraphQLError:
+        """The error as the client may see it."""
+        cause = error.original_error
+        context = self.execution_context.context
+        request_id: str = context.scope.request_id if context else ""
+        if isinstance(cause, DomainError):
+            code, message = cause.code, cause.message
+        elif cause is None or isinstance(cause, GraphQLError):
+            code, message = Code.BAD_INPUT, error.message
+        else:
+            code, message = Code.INTERNAL, "Something went wrong on our side."
+        return GraphQLError(
+            message,
+            nodes=error.nodes,
+            source=error.source,
+            positions=error.positions,
+            path=error.path,
+            extensions={"code": code.value, "requestId": request_id},
+        )
+
+
+def log_bugs(errors: list[GraphQLError], execution_context: ExecutionContext | None) -> None:
+    """Write what is no refusal to the log, without the document or its variables."""
+    for error in errors:
+        cause = error.original_error
+        if cause is None or isinstance(cause, DomainError | GraphQLError):
+            continue
+        context = execution_context.context if execution_context else None
+        log.error(
+            "graphql.bug",
+            request_id=context.scope.request_id if context else None,
+            path=error.path,
+            error=type(cause).__name__,
+            exc_info=cause,
+        )

@@ -1,0 +1,99 @@
+"""The schema: its roots, and how it answers errors."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import strawberry
+from graphql import GraphQLError
+from strawberry.extensions import MaxTokensLimiter, ParserCache, ValidationCache
+from strawberry.types import ExecutionContext
+
+from domain import programs
+from schema.balance import BalanceMutations, BalanceSubscriptions
+from schema.context import Info
+from schema.customers import CustomerQueries, customer, visible_customer
+from schema.doors import EVERYBODY
+from schema.errors import CodedErrors, log_bugs
+from schema.identifiers import key_of, type_of, uuid_of
+from schema.node import Node
+from schema.orders import OrderQueries, visible_order
+from schema.points import PointsQueries, visible_transaction
+from schema.programs import ProgramMutations, ProgramQueries, program
+from schema.scalars import CONFIG
+
+TOKENS_MAX = 2_000
+DOCUMENTS_CACHED = 1_000
+
+
+@strawberry.type(description="What can be asked. The merchant is always the credential's.")
+class Query(CustomerQueries, PointsQueries, ProgramQueries, OrderQueries):
+    """The root of queries."""
+
+    @strawberry.field(
+        description="Anything with a global id; null when there is none, or when the caller may not see it.",
+        extensions=[EVERYBODY],
+    )
+    async def node(
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The global id.")]
+    ) -> Node | None:
+        """The thing asked for."""
+        match type_of(id):
+            case "Customer":
+                wanted = uuid_of("Customer", id)
+                row = None if wanted is None else await visible_customer(info, wanted)
+                return customer(row) if row else None
+            case "PointsTransaction":
+                return await visible_transaction(info, id)
+            case "Order":
+                number = _number(key_of("Order", id))
+                return None if number is None else await visible_order(info, number)
+            case "Program":
+                version = _number(key_of("Program", id))
+                if version is None or version > 2**31 - 1:
+                    return None
+                found = await programs.version(info.context.scope, version)
+                return program(found) if found else None
+            case _:
+                return None
+
+
+@strawberry.type(
+    description=(
+        "What can be done. A command either does all it says or nothing; why it was refused stands in `userErrors`. "
+        "Commands that move points take an `idempotencyKey`."
+    )
+)
+class Mutation(BalanceMutations, ProgramMutations):
+    """The root of commands."""
+
+
+@strawberry.type(description="What can be listened to, over graphql-transport-ws.")
+class Subscription(BalanceSubscriptions):
+    """The root of streams."""
+
+
+class LoyalNestSchema(strawberry.Schema):
+    """Strawberry's schema, with our logs."""
+
+    def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
+        """Log bugs; refusals are data."""
+        log_bugs(errors, execution_context)
+
+
+def _number(key: str | None) -> int | None:
+    return int(key) if key is not None and key.isascii() and key.isdigit() and len(key) < 19 else None
+
+
+schema = LoyalNestSchema(
+    query=Query,
+    mutation=Mutation,
+    subscription=Subscription,
+    config=CONFIG,
+    extensions=[
+        CodedErrors,
+        lambda: MaxTokensLimiter(max_token_count=TOKENS_MAX),
+        lambda: ParserCache(maxsize=DOCUMENTS_CACHED),
+        lambda: ValidationCache(maxsize=DOCUMENTS_CACHED),
+    ],
+)

@@ -1,0 +1,109 @@
+"""Real PostgreSQL and Redis for every test: one fresh database per run, one fresh merchant per test."""
+
+import asyncio
+import os
+import secrets
+from base64 import b64encode
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import asyncpg
+import pytest
+
+from local import servers
+
+if TYPE_CHECKING:
+    from tests.shop import Shop
+
+ROOT = Path(__file__).parent.parent
+CLIENT_ID = "test-client-id"
+CLIENT_SECRET = "test-client-secret-0123456789abcdef"
+PREVIOUS_SECRET = "test-previous-secret-0123456789abcd"
+
+_made: dict[str, str] = {}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start the servers and make this run's database, before any module of ours reads its settings."""
+    if config.option.collectonly or config.option.help:
+        return
+    running = servers.ensure(ROOT / ".loyalnest" / "test")
+    name = f"loyalnest_test_{os.getpid()}_{secrets.token_hex(3)}"
+    asyncio.run(_execute(running.database_url, f"create database {name}"))
+    _made.update(server=running.database_url, name=name)
+    os.environ.update(
+        DATABASE_URL=f"{running.database_url.rpartition('/')[0]}/{name}",
+        REDIS_URL=running.redis_url,
+        LOYALNEST_ENVIRONMENT="development",
+        LOYALNEST_TOKEN_SECRET=secrets.token_hex(32),
+        LOYALNEST_MASTER_KEY=b64encode(secrets.token_bytes(32)).decode(),
+        LOYALNEST_SHOPIFY_CLIENT_ID=CLIENT_ID,
+        LOYALNEST_SHOPIFY_CLIENT_SECRET=CLIENT_SECRET,
+        LOYALNEST_SHOPIFY_CLIENT_SECRET_PREVIOUS=PREVIOUS_SECRET,
+    )
+    from migrations.run import migrate  # noqa: PLC0415
+
+    asyncio.run(migrate(os.environ["DATABASE_URL"]))
+
+
+def pytest_unconfigure() -> None:
+    """Drop this run's database; the servers stay for the next run."""
+    if _made:
+        asyncio.run(_execute(_made["server"], f"drop database if exists {_made['name']}"))
+        _made.clear()
+
+
+async def _execute(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+@pytest.fixture(scope="session")
+async def application() -> AsyncGenerator[object, None]:
+    """The application in this process, started as a server starts it; its pool is the tests' pool."""
+    from api.app import create_app  # noqa: PLC0415
+
+    app = create_app()
+    ready, done = asyncio.Event(), asyncio.Event()
+
+    async def live() -> None:
+        # The application's life begins and ends in one task, as its task group demands; a fixture's two halves are two.
+        async with app.lifespan():
+            ready.set()
+            await done.wait()
+
+    life = asyncio.create_task(live())
+    await ready.wait()
+    yield app
+    done.set()
+    await life
+
+
+@pytest.fixture
+async def owner() -> AsyncGenerator["asyncpg.Connection[asyncpg.Record]", None]:
+    """A connection as the owner of the tables, to look at the catalog and to tamper with rows."""
+    connection = await asyncpg.connect(os.environ["DATABASE_URL"])
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+@pytest.fixture
+async def shop(application: object) -> "Shop":
+    """A fresh merchant in US dollars, without a program."""
+    from tests.shop import open_shop  # noqa: PLC0415
+
+    return await open_shop(application)
+
+
+@pytest.fixture
+async def other_shop(application: object) -> "Shop":
+    """Another merchant, to whom nothing of `shop` may show."""
+    from tests.shop import open_shop  # noqa: PLC0415
+
+    return await open_shop(application)

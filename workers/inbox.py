@@ -1,0 +1,66 @@
+"""Works off what Shopify has delivered."""
+
+from domain import db, inbox, scope
+from domain.errors import DomainError
+from domain.inbox import Kind, Waiting
+from domain.log import log
+from domain.scope import Scope
+from workers.job import in_transaction, job
+from workers.relay import relay
+
+BATCH = 500
+
+
+async def work_off(within: Scope) -> None:
+    """Work off all that is due in the merchant's inbox, in batches, and ring for it."""
+    for kind in Kind:
+        limit = BATCH
+        while True:
+            now = within.later(scope.now())
+            worked = await _batch(now, kind, limit)
+            if worked is None:
+                # Something in the batch is broken: go one by one, so that only that one is set aside.
+                limit = 1
+                continue
+            await relay(now)
+            if worked < limit:
+                break
+
+
+work_off_inbox = job("inbox.work_off")(work_off)
+
+
+async def _batch(within: Scope, kind: Kind, limit: int) -> int | None:
+    """Work off one batch. Returns its size, or None when a batch of several failed as a whole."""
+    waiting: list[Waiting] = []
+
+    async def act() -> None:
+        waiting[:] = await inbox.claim(within, kind, limit)
+        await inbox.work_off(within, kind, waiting)
+
+    try:
+        await in_transaction(within, act)
+    except Exception as error:
+        if not waiting:
+            raise
+        if len(waiting) > 1:
+            log.warning("inbox.batch_failed", merchant_id=str(within.merchant_id), size=len(waiting), error=type(error).__name__)
+            return None
+        await _set_aside(within, waiting[0], error)
+    return len(waiting)
+
+
+async def _set_aside(within: Scope, one: Waiting, error: Exception) -> None:
+    # A refusal is the payload's own fault and final; anything else is ours, and may pass.
+    refused = isinstance(error, DomainError)
+    failure = error.code.value if isinstance(error, DomainError) else type(error).__name__
+    async with db.transaction(within):
+        await inbox.set_aside(within, one, failure, final=refused)
+    log.warning(
+        "inbox.set_aside",
+        merchant_id=str(within.merchant_id),
+        webhook_id=one.webhook_id,
+        topic=one.topic,
+        failure=failure,
+        exc_info=None if refused else error,
+    )

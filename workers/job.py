@@ -1,0 +1,49 @@
+"""The shape of a job: one merchant, a scope, transactions that are run again when they collide, and the relay after it."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+from uuid import UUID
+
+import asyncpg
+import dramatiq
+
+from domain import db, scope
+from domain.log import log
+from domain.scope import Scope
+from workers.broker import broker
+
+COLLISIONS_MAX = 5
+COLLISIONS = (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+"""What two workers on the same rows may meet; the transaction is run again from its beginning."""
+
+R = TypeVar("R")
+Work = Callable[[Scope], Awaitable[None]]
+
+
+def job(name: str) -> Callable[[Work], "dramatiq.Actor[Any, Any]"]:
+    """Make `work(scope)` a job that is sent as `work.send(str(merchant_id))`."""
+
+    def declare(work: Work) -> "dramatiq.Actor[Any, Any]":
+        async def run(merchant_id: str) -> None:
+            try:
+                await work(scope.system(UUID(merchant_id)))
+            except Exception:
+                log.exception("job.failed", job=name, merchant_id=merchant_id)
+                raise
+
+        return dramatiq.actor(actor_name=name, queue_name="work", broker=broker)(run)
+
+    return declare
+
+
+async def in_transaction(within: Scope, act: Callable[[], Awaitable[R]]) -> R:
+    """Run `act` in a transaction, and again when it collides with another worker's."""
+    for attempt in range(1, COLLISIONS_MAX + 1):
+        try:
+            async with db.transaction(within):
+                return await act()
+        except COLLISIONS as error:
+            if attempt == COLLISIONS_MAX:
+                raise
+            log.info("job.collision", attempt=attempt, error=type(error).__name__, merchant_id=str(within.merchant_id))
+    raise AssertionError("the last attempt returns or raises")
