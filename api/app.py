@@ -45,6 +45,8 @@ async def _tell_request_id(message: Message, scope: Scope) -> None:
 
 def _http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
     code = Code.TOO_LARGE if error.status_code == 413 else Code.BAD_INPUT
+    if code is Code.TOO_LARGE:
+        log.warning("http.too_large", path=request.url.path, request_id=_request_id(request))
     return _error(request, error.status_code, code, error.detail if error.status_code < 500 else "Something went wrong.")
 
 

@@ -134,11 +134,19 @@ async def _partner(key: str, at: datetime) -> Caller:
 
 def _host(address: str) -> str:
     """The host of an address; checkout tokens may leave the scheme out."""
-    return (urlsplit(address).hostname or address) if "//" in address else address
+    try:
+        return (urlsplit(address).hostname or address) if "//" in address else address
+    except ValueError:
+        # Such as "https://[": no host, and so no shop's.
+        return ""
 
 
 def _expiry(claims: dict[str, Any]) -> datetime:
-    return datetime.fromtimestamp(claims["exp"], UTC)
+    try:
+        return datetime.fromtimestamp(claims["exp"], UTC)
+    except (OverflowError, ValueError, OSError) as error:
+        # Later than any calendar goes.
+        raise _invalid() from error
 
 
 def _invalid() -> Unauthenticated:

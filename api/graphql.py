@@ -6,6 +6,8 @@ import msgspec
 from litestar import MediaType, Request, Response, post
 from litestar.di import NamedDependency
 from litestar.status_codes import HTTP_200_OK
+from strawberry.exceptions import MissingQueryError
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
 
@@ -51,13 +53,18 @@ async def graphql_http(
         asked = _decoder.decode(await request.body())
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return _refuse(400, Code.BAD_INPUT, 'Send a JSON object such as {"query": "{ program { id } }"}.', request_id)
-    result = await schema.execute(
-        asked.query,
-        variable_values=asked.variables,
-        context_value=Context(caller.scope(at, request_id), doorbell, wake_outbox, caller.customer_id),
-        operation_name=asked.operation_name,
-        allowed_operation_types=ALLOWED,
-    )
+    try:
+        result = await schema.execute(
+            asked.query,
+            variable_values=asked.variables,
+            context_value=Context(caller.scope(at, request_id), doorbell, wake_outbox, caller.customer_id),
+            operation_name=asked.operation_name,
+            allowed_operation_types=ALLOWED,
+        )
+    except (MissingQueryError, CannotGetOperationTypeError):
+        return _refuse(400, Code.BAD_INPUT, "The document has no such operation, or none at all.", request_id)
+    except InvalidOperationTypeError:
+        return _refuse(400, Code.BAD_INPUT, "Subscriptions come over a websocket: graphql-transport-ws.", request_id)
     return _answer(result)
 
 

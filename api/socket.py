@@ -13,6 +13,8 @@ from litestar.types import Dependencies
 from strawberry.exceptions import ConnectionRejectionError
 from strawberry.litestar.controller import GraphQLController
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
+from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
+from strawberry.subscriptions.protocols.graphql_transport_ws.types import ConnectionInitMessage
 
 from api.auth import Caller, Unauthenticated, authenticate
 from api.ring import Ring
@@ -30,29 +32,59 @@ EXPIRED = 4401
 
 
 class SocketContext:
-    """What a socket knows: nothing until its first message has shown a credential, and then what a request knows."""
+    """What a socket knows before its operations: the credential of its first message, once that has been shown."""
 
     def __init__(self, socket: Socket, doorbell: Doorbell, ring: Ring) -> None:
         self.socket = socket
         self.connection_params: dict[str, Any] | None = None
-        self.doorbell = doorbell
-        self.ring = ring
         self.caller: Caller | None = None
-        self.request_id = str(new_id())
-        self._context: Context | None = None
+        self._doorbell = doorbell
+        self._ring = ring
+        self._request_id = str(new_id())
 
-    def __getattr__(self, name: str) -> Any:
-        # Resolvers see a request's context. A subscription outlives its beginning, but each event is read at its own time.
-        context = object.__getattribute__(self, "_context")
-        if context is None:
-            raise AttributeError(name)
-        return getattr(context, name)
-
-    async def admit(self) -> None:
+    async def admit(self) -> Caller:
         """Take the credential from the first message, or from the handshake's headers. Raises Unauthenticated."""
         given = (self.connection_params or {}).get("authorization") or self.socket.headers.get("authorization")
-        self.caller = await authenticate(given if isinstance(given, str) else None, now := scope.now())
-        self._context = Context(self.caller.scope(now, self.request_id), self.doorbell, self.ring, self.caller.customer_id)
+        self.caller = await authenticate(given if isinstance(given, str) else None, scope.now())
+        return self.caller
+
+    def operation(self, caller: Caller) -> Context:
+        """The context of one operation: it begins now, and has read nothing yet."""
+        return Context(caller.scope(scope.now(), self._request_id), self._doorbell, self._ring, caller.customer_id)
+
+
+class Handler(BaseGraphQLTransportWSHandler[Any, Any]):
+    """Strawberry's handler, which gives every operation a context of its own, and ends with the credential."""
+
+    _expiry: "asyncio.Task[None] | None" = None
+
+    @property
+    def context(self) -> Any:
+        """The socket's context until the caller is admitted, then a fresh one for each operation."""
+        caller = self._socket_context.caller
+        return self._socket_context if caller is None else self._socket_context.operation(caller)
+
+    @context.setter
+    def context(self, value: Any) -> None:
+        self._socket_context: SocketContext = value
+
+    async def handle_connection_init(self, message: ConnectionInitMessage) -> None:
+        """Admit the caller, and from then on watch the credential's end."""
+        await super().handle_connection_init(message)
+        caller = self._socket_context.caller
+        if caller is not None and caller.expires_at is not None and self._expiry is None:
+            left = (caller.expires_at - scope.now()).total_seconds()
+            self._expiry = asyncio.create_task(self._close_after(left))
+
+    async def shutdown(self) -> None:
+        """End the operations, and the watch with them."""
+        if self._expiry is not None:
+            self._expiry.cancel()
+        await super().shutdown()
+
+    async def _close_after(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        await self.websocket.close(code=EXPIRED, reason="The credential has expired")
 
 
 def _socket_context(socket: Socket, doorbell: NamedDependency[Doorbell], wake_outbox: NamedDependency[Ring]) -> SocketContext:
@@ -79,6 +111,7 @@ class GraphQLSocket(GraphQLController[Any, Any]):
     protocols = (GRAPHQL_TRANSPORT_WS_PROTOCOL,)
     connection_init_wait_timeout = INIT_WAIT
     max_subscriptions_per_connection = SUBSCRIPTIONS_MAX
+    graphql_transport_ws_handler_class = Handler
     graphql_ide = None
     dependencies: ClassVar[Dependencies] = {
         "context_ws": Provide(_socket_context, sync_to_thread=False),
@@ -115,28 +148,10 @@ class GraphQLSocket(GraphQLController[Any, Any]):
         return msgspec.json.encode(data)
 
     async def on_ws_connect(self, context: Any) -> Any:
-        """Admit the caller, or close with 4403; and close with 4401 when the credential ends."""
+        """Admit the caller, or close with 4403."""
         socket_context: SocketContext = context
         try:
             await socket_context.admit()
         except Unauthenticated as error:
             raise ConnectionRejectionError from error
-        caller = socket_context.caller
-        assert caller is not None, "admitted above"
-        if caller.expires_at is not None:
-            left = (caller.expires_at - scope.now()).total_seconds()
-            asyncio.get_running_loop().call_later(max(left, 0), _close_expired, socket_context.socket)
         return strawberry.UNSET
-
-
-_closing: set[asyncio.Task[None]] = set()
-
-
-def _close_expired(socket: Socket) -> None:
-    async def close() -> None:
-        if socket.connection_state != "disconnect":
-            await socket.close(code=EXPIRED, reason="The credential has expired")
-
-    task = asyncio.ensure_future(close())
-    _closing.add(task)
-    task.add_done_callback(_closing.discard)

@@ -48,7 +48,8 @@ async def shopify_webhook(request: Request[Any, Any, Any], wake_inbox: NamedDepe
         return _refuse(request, 400, "no_webhook_id")
     try:
         delivery = inbox.delivery(webhook_id, topic, body, _instant(headers.get("x-shopify-triggered-at")))
-    except NotJson:
+    # Nested deeper than Python can follow, and so nothing of Shopify's.
+    except (NotJson, RecursionError):
         return _refuse(request, 400, "not_json")
     if topic not in TOPICS:
         log.info("webhook.ignored", topic=topic[:64], merchant_id=str(merchant.id), request_id=request.state.request_id)

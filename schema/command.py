@@ -5,6 +5,8 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar, get_type_hints
 
+import asyncpg
+
 from domain import db
 from domain.errors import DomainError
 from schema.context import Info
@@ -12,6 +14,9 @@ from schema.errors import user_error
 
 P = ParamSpec("P")
 Payload = TypeVar("Payload")
+
+UNSTORABLE = (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError)
+"""What PostgreSQL says of the character U+0000, in text and in JSON: the only one of Unicode that it cannot hold."""
 
 
 def command(
@@ -30,6 +35,9 @@ def command(
                 payload = await resolver(self, info, *arguments, **options)
         except DomainError as error:
             return _payload_type(resolver)(user_errors=[user_error(error)])
+        except UNSTORABLE:
+            refusal = DomainError("A text holds the character U+0000, which cannot be stored.")
+            return _payload_type(resolver)(user_errors=[user_error(refusal)])
         context.ring(context.scope.merchant_id)
         return payload
 

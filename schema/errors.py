@@ -1,5 +1,6 @@
 """Errors as clients see them: expected ones as `userErrors`, the others coded, and a bug's text never."""
 
+import re
 from typing import Any
 
 import strawberry
@@ -61,6 +62,10 @@ def formatted(code: Code, message: str, request_id: str) -> dict[str, Any]:
     return {"message": message, "extensions": {"code": code.value, "requestId": request_id}}
 
 
+_SUGGESTION = re.compile(r" Did you mean [^?]*\?")
+"""What graphql-core adds for a guesser. Strawberry's own setting takes it from fields, and leaves it at arguments and values."""
+
+
 class CodedErrors(MaskErrors):
     """Gives every top-level error a code and the request's id, and keeps the text of bugs to the logs."""
 
@@ -72,7 +77,7 @@ class CodedErrors(MaskErrors):
         if isinstance(cause, DomainError):
             code, message = cause.code, cause.message
         elif cause is None or isinstance(cause, GraphQLError):
-            code, message = Code.BAD_INPUT, error.message
+            code, message = Code.BAD_INPUT, _SUGGESTION.sub("", error.message)
         else:
             code, message = Code.INTERNAL, "Something went wrong on our side."
         return GraphQLError(

@@ -6,13 +6,13 @@ from typing import Annotated
 
 import strawberry
 from graphql import GraphQLError
-from strawberry.extensions import MaxTokensLimiter, ParserCache, ValidationCache
 from strawberry.types import ExecutionContext
 
 from domain import programs
 from schema.balance import BalanceMutations, BalanceSubscriptions
 from schema.context import Info
 from schema.customers import CustomerQueries, customer, visible_customer
+from schema.documents import CACHE_DOCUMENTS, CACHE_VALIDATION, LIMIT_TOKENS
 from schema.doors import EVERYBODY
 from schema.errors import CodedErrors, log_bugs
 from schema.identifiers import key_of, type_of, uuid_of
@@ -21,9 +21,6 @@ from schema.orders import OrderQueries, visible_order
 from schema.points import PointsQueries, visible_transaction
 from schema.programs import ProgramMutations, ProgramQueries, program
 from schema.scalars import CONFIG
-
-TOKENS_MAX = 2_000
-DOCUMENTS_CACHED = 1_000
 
 
 @strawberry.type(description="What can be asked. The merchant is always the credential's.")
@@ -90,10 +87,5 @@ schema = LoyalNestSchema(
     mutation=Mutation,
     subscription=Subscription,
     config=CONFIG,
-    extensions=[
-        CodedErrors,
-        lambda: MaxTokensLimiter(max_token_count=TOKENS_MAX),
-        lambda: ParserCache(maxsize=DOCUMENTS_CACHED),
-        lambda: ValidationCache(maxsize=DOCUMENTS_CACHED),
-    ],
+    extensions=[CodedErrors, LIMIT_TOKENS, CACHE_DOCUMENTS, CACHE_VALIDATION],
 )

@@ -23,9 +23,21 @@ const NO_TOKEN =
   "There is no credential. Open this page as /graphql#token=…, with a token of .loyalnest/demo.json, " +
   'or write { "authorization": "Bearer …" } under Headers below.';
 
-function fetcher(operation, options) {
-  const own = Object.keys(options?.headers ?? {}).some((name) => name.toLowerCase() === "authorization");
-  return token || own ? send(operation, options) : Promise.resolve({ errors: [{ message: NO_TOKEN }] });
+async function fetcher(operation, options) {
+  const headers = { ...credential, ...options?.headers };
+  if (!Object.keys(headers).some((name) => name.toLowerCase() === "authorization")) {
+    return { errors: [{ message: NO_TOKEN }] };
+  }
+  if (/^\s*subscription\b/m.test(operation.query)) {
+    // A refused socket is tried again for half a minute without a word. A question says at once what is wrong.
+    const answer = await fetch("/graphql", {
+      method: "POST",
+      headers: { "content-type": "application/json", ...headers },
+      body: JSON.stringify({ query: "{ __typename }" }),
+    });
+    if (!answer.ok) return answer.json();
+  }
+  return send(operation, options);
 }
 
 ReactDOM.createRoot(document.getElementById("graphiql")).render(

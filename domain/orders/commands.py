@@ -1,32 +1,17 @@
 """Booking what orders deserve: one function for every delivery, in any order, any number of times."""
 
-from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from loyalty_native import LoyaltyError
-from loyalty_native import Order as CoreOrder
-
 from domain import customers, db, points, programs
+from domain.orders.evaluation import evaluate, histories
 from domain.orders.queries import Order, locked, maturing
-from domain.orders.rules import InvalidOrder, OrderSnapshot, core_order, is_newer, parse
+from domain.orders.rules import OrderSnapshot, is_newer, parse
 from domain.points import Entry, TransactionType
 from domain.programs import ProgramVersion
 from domain.scope import Scope
-
-NO_PROGRAM = "NO_PROGRAM"
-"""Why an order from before the first program earns nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Deserved:
-    """What an order's state deserves under its frozen program version."""
-
-    points: int
-    reason: str | None
-    trace: str | None
 
 
 async def converge(scope: Scope, arrivals: Sequence[tuple[OrderSnapshot, str]]) -> None:
@@ -43,24 +28,28 @@ async def converge(scope: Scope, arrivals: Sequence[tuple[OrderSnapshot, str]]) 
         return
     wanted = {snapshot.customer.id for snapshot, _ in newest.values() if snapshot.customer}
     customer_ids = await customers.ensure(scope, wanted)
+    owners = {number: customer_ids[one.customer.id] if one.customer else None for number, (one, _) in newest.items()}
     versions = await _frozen_versions(scope, newest, kept)
-    deserved = _evaluate({shopify_id: snapshot for shopify_id, (snapshot, _) in newest.items()}, versions)
+    known = await histories(scope, newest, owners, versions, kept)
+    deserved = evaluate(newest, owners, versions, known)
     states: list[Order] = []
     entries: list[Entry] = []
     for shopify_id, (snapshot, text) in sorted(newest.items()):
         earlier = kept.get(shopify_id)
-        customer_id = customer_ids[snapshot.customer.id] if snapshot.customer else None
+        frozen = versions[shopify_id]
+        result = deserved[shopify_id]
         state = Order(
             shopify_id=shopify_id,
-            customer_id=customer_id,
+            customer_id=owners[shopify_id],
             currency=snapshot.currency,
             created_at=snapshot.created_at,
             snapshot=text,
             snapshot_updated_at=snapshot.updated_at,
-            program_version=None if (frozen := versions[shopify_id]) is None else frozen.version,
-            deserved=deserved[shopify_id].points,
-            reason=deserved[shopify_id].reason,
-            trace=deserved[shopify_id].trace,
+            program_version=None if frozen is None else frozen.version,
+            history=result.history,
+            deserved=result.points,
+            reason=result.reason,
+            trace=result.trace,
             paid_at=paid_at[shopify_id],
             matures_at=_matures_at(paid_at[shopify_id], frozen),
             posted_points=earlier.posted_points if earlier else 0,
@@ -140,29 +129,6 @@ async def _frozen_versions(
     return versions
 
 
-def _evaluate(snapshots: dict[int, OrderSnapshot], versions: dict[int, ProgramVersion | None]) -> dict[int, _Deserved]:
-    """Points, reason and trace of each order, evaluated in one batch per program version."""
-    results: dict[int, _Deserved] = {}
-    batches: dict[int, list[int]] = defaultdict(list)
-    by_number: dict[int, ProgramVersion] = {}
-    for shopify_id in snapshots:
-        version = versions[shopify_id]
-        if version is None:
-            results[shopify_id] = _Deserved(0, NO_PROGRAM, None)
-        else:
-            by_number[version.version] = version
-            batches[version.version].append(shopify_id)
-    for number, ids in batches.items():
-        try:
-            orders = [CoreOrder.from_json(core_order(snapshots[shopify_id])) for shopify_id in ids]
-            evaluations = by_number[number].core.evaluate_batch(orders)
-        except LoyaltyError as error:
-            raise InvalidOrder(f"{error.code} at {error.path}: {error}") from error
-        for shopify_id, evaluation in zip(ids, evaluations, strict=True):
-            results[shopify_id] = _Deserved(evaluation.points, evaluation.reason, evaluation.trace().decode())
-    return results
-
-
 def _book(scope: Scope, state: Order, posted_to: UUID | None) -> tuple[Order, list[Entry]]:
     """The entries that take the ledger from what is posted to what the state deserves at the scope's instant."""
     moves: list[Entry] = []
@@ -218,6 +184,7 @@ _COLUMNS = (
     ("snapshot", "text"),
     ("snapshot_updated_at", "timestamptz"),
     ("program_version", "integer"),
+    ("history", "text"),
     ("deserved", "bigint"),
     ("reason", "text"),
     ("trace", "text"),

@@ -29,6 +29,7 @@ class Order:
     snapshot: str
     snapshot_updated_at: datetime
     program_version: int | None
+    history: str | None
     deserved: int
     reason: str | None
     trace: str | None

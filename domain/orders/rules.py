@@ -58,6 +58,12 @@ class CustomerReference(msgspec.Struct, frozen=True):
     id: int
 
 
+class Destination(msgspec.Struct, frozen=True):
+    """Where the order goes; of the address only the country is kept."""
+
+    country_code: str | None = None
+
+
 class OrderSnapshot(msgspec.Struct, frozen=True):
     """A state of an order, in Shopify's own field names. `currency` is the shop's, and all amounts are in it."""
 
@@ -67,6 +73,7 @@ class OrderSnapshot(msgspec.Struct, frozen=True):
     currency: str
     line_items: list[Line]
     customer: CustomerReference | None = None
+    shipping_address: Destination | None = None
     financial_status: str | None = None
     test: bool = False
     taxes_included: bool = False
@@ -104,6 +111,7 @@ KEPT: dict[str, Any] = {
     "total_tip_received": True,
     "payment_gateway_names": True,
     "customer": {"id": True},
+    "shipping_address": {"country_code": True},
     "discount_codes": {"code": True, "amount": True, "type": True},
     "line_items": {
         "id": True,
@@ -177,7 +185,15 @@ def _age(snapshot: OrderSnapshot, text: str) -> tuple[datetime, int, str]:
     return snapshot.updated_at, PROGRESS.index(status) if status in PROGRESS else -1, text
 
 
-def core_order(snapshot: OrderSnapshot) -> bytes:
+class History(msgspec.Struct, frozen=True):
+    """What was before an order: when the customer joined (seconds since 1970), how many orders, the points of its day."""
+
+    signed_up_at: int | None = None
+    orders_before: int = 0
+    points_today: int = 0
+
+
+def core_order(snapshot: OrderSnapshot, history: History | None = None) -> bytes:
     """The snapshot as the core's order (native/order.schema.json). Raises UnknownCurrency or InvalidAmount."""
     currency = snapshot.currency
     money.require_currency(currency)
@@ -189,26 +205,30 @@ def core_order(snapshot: OrderSnapshot) -> bytes:
         "currency": currency,
         "at": int(snapshot.created_at.timestamp()),
         "test": snapshot.test,
-        "customer": None if snapshot.customer is None else {},
+        "customer": None if snapshot.customer is None else msgspec.to_builtins(history or History()),
         "taxes_included": snapshot.taxes_included,
         "lines": [_core_line(line, currency) for line in snapshot.line_items],
         "shipping": shipping,
         "shipping_tax": _taxes((tax for line in snapshot.shipping_lines for tax in line.tax_lines), currency),
         "tip": _text(snapshot.total_tip_received),
     }
+    if snapshot.shipping_address is not None and snapshot.shipping_address.country_code:
+        order["country"] = snapshot.shipping_address.country_code
     return msgspec.json.encode(order)
 
 
 def _core_line(line: Line, currency: str) -> dict[str, Any]:
-    return {
+    core: dict[str, Any] = {
         "id": str(line.id),
-        "product_id": None if line.product_id is None else str(line.product_id),
         "quantity": line.quantity,
         "unit_price": _text(line.price),
         "discount": money.render(_total(line.discount_allocations, currency), currency),
         "tax": _taxes(line.tax_lines, currency),
         "gift_card": line.gift_card,
     }
+    if line.product_id is not None:
+        core["product_id"] = str(line.product_id)
+    return core
 
 
 def _taxes(taxes: Iterable[Taxed], currency: str) -> str:

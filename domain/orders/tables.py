@@ -15,6 +15,7 @@ class Orders(Table, tablename="orders"):
     snapshot = Text()
     snapshot_updated_at = Timestamptz()
     program_version = Integer(null=True)
+    history = Text(null=True)
     deserved = BigInt()
     reason = Text(null=True)
     trace = Text(null=True)

@@ -5,7 +5,7 @@ from datetime import datetime
 from domain import audit, db
 from domain.errors import Code, DomainError
 from domain.programs.queries import Draft, ProgramVersion, draft, version
-from domain.programs.rules import Definition, definition_text, validate
+from domain.programs.rules import Definition, check_answerable, definition_text, validate
 from domain.scope import Scope
 
 
@@ -67,7 +67,8 @@ async def publish(scope: Scope, *, revision: int | None = None, effective_from: 
     """Make the draft the next version, in force for orders created from now on. Older orders keep their version.
 
     effective_from: another instant than now, for a first version that shall count orders from before it.
-    Refusals: DRAFT_MISSING, and DRAFT_CHANGED when `revision` is not the draft's.
+    Refusals: DRAFT_MISSING, DRAFT_CHANGED when `revision` is not the draft's, and PROGRAM_INVALID when it asks for what
+    orders do not tell.
     """
     async with db.connection(scope) as connection:
         await _lock(scope, connection)
@@ -76,6 +77,7 @@ async def publish(scope: Scope, *, revision: int | None = None, effective_from: 
             raise DraftMissing("There is no draft to publish.")
         _check_revision(current, revision)
         validate(current.definition)
+        check_answerable(current.definition)
         number: int = await connection.fetchval(
             """
             insert into program_versions (merchant_id, version, definition, effective_from, published_at, published_by)

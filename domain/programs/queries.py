@@ -8,7 +8,7 @@ from typing import Any
 from loyalty_native import Program
 
 from domain import db
-from domain.programs.rules import Definition, compiled, definition_from
+from domain.programs.rules import Definition, asks_history, compiled, definition_from
 from domain.programs.tables import ProgramDrafts
 from domain.scope import Scope
 
@@ -23,6 +23,7 @@ class ProgramVersion:
     published_at: datetime
     published_by: str
     core: Program
+    asks_history: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,4 +94,5 @@ async def draft(scope: Scope) -> Draft | None:
 
 def _version(scope: Scope, row: Any) -> ProgramVersion:
     definition, core = compiled(scope.merchant_id, row["version"], row["definition"])
-    return ProgramVersion(row["version"], definition, row["effective_from"], row["published_at"], row["published_by"], core)
+    asks = asks_history(definition)
+    return ProgramVersion(row["version"], definition, row["effective_from"], row["published_at"], row["published_by"], core, asks)

@@ -1,5 +1,6 @@
 """What a program is, and when it is one."""
 
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -74,6 +75,36 @@ def validate(definition: Definition) -> None:
 def core_program(definition: Definition, version: int) -> Program:
     """The definition compiled by the core. Raises LoyaltyError with the path of what is wrong."""
     return Program(msgspec.json.encode({**definition.earning, "enabled": definition.enabled}), version)
+
+
+ASKING = frozenset({"first_purchase_within_hours", "per_day"})
+"""The conditions and caps for which the core must know what the customer did before the order."""
+
+UNKNOWN_YET = frozenset({"tiers", "segments", "collections", "tags"})
+"""What a rule can ask for and an order's webhook does not tell. A program with it can be simulated and not published."""
+
+
+def asks_history(definition: Definition) -> bool:
+    """Whether the points of an order depend on the customer's earlier ones."""
+    return not ASKING.isdisjoint(_names(definition.earning))
+
+
+def check_answerable(definition: Definition) -> None:
+    """Raises InvalidProgram when the program asks for what is not known of an order when it is booked."""
+    for name in _names(definition.earning):
+        if name in UNKNOWN_YET:
+            raise InvalidProgram(f"Orders do not tell `{name}` yet, so a program cannot ask for it.", field=("earning",))
+
+
+def _names(value: Any) -> Iterator[str]:
+    """Every field's name in a JSON value, however deep."""
+    if isinstance(value, dict):
+        for name, inner in value.items():  # pyright: ignore[reportUnknownVariableType]
+            yield name  # pyright: ignore[reportUnknownVariableType]
+            yield from _names(inner)
+    elif isinstance(value, list):
+        for inner in value:  # pyright: ignore[reportUnknownVariableType]
+            yield from _names(inner)
 
 
 @lru_cache(maxsize=1024)

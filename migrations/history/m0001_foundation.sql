@@ -118,6 +118,9 @@ create table orders (
     snapshot_updated_at timestamptz not null,
     -- The program version in force at created_at, frozen when the order is first seen; null when there was none.
     program_version integer,
+    -- What was before the order when it was first seen with its customer, as JSON, frozen like the version; null where the
+    -- program does not ask.
+    history text,
     deserved bigint not null,
     reason text,
     trace text,

@@ -281,3 +281,63 @@ async def test_any_order_and_number_of_deliveries_ends_alike(application: object
         endings.add((moved, found.deserved, found.customer_id, found.paid_at, found.matures_at))
         assert sum(one[0] + one[1] for one in moved) == found.deserved
     assert len(endings) == 1
+
+
+DOUBLE_FIRST = {
+    "multipliers": {
+        "items": [{"id": "welcome", "source": "campaign", "factor": {"num": 2, "den": 1}, "first_purchase_within_hours": 24}]
+    }
+}
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_the_first_purchase_within_a_day_of_joining_counts_double(shop: Shop, together: bool) -> None:
+    await shop.publish(rate(10, earning=DOUBLE_FIRST))
+    person = {
+        "id": 77,
+        "created_at": (NOON - timedelta(hours=1)).isoformat(),
+        "updated_at": NOON.isoformat(),
+    }
+    await shop.deliver("customers/create", person)
+    await shop.work()
+    payloads = [order(customer=77), order(customer=77, created_at=(NOON + timedelta(minutes=1)).isoformat())]
+    texts = [json.dumps(orders.keep(payload)) for payload in payloads]
+    arrivals = [(orders.parse(text), text) for text in texts]
+    for batch in [arrivals[::-1]] if together else [arrivals[:1], arrivals[1:]]:
+        async with db.transaction(shop.scope()):
+            await orders.converge(shop.scope(), batch)
+    found = [await orders.by_shopify_id(shop.scope(), payload["id"]) for payload in payloads]
+    assert [one and one.deserved for one in found] == [2000, 1000]
+    # What was true when an order was first seen stays true for it.
+    later = (NOON + timedelta(hours=2)).isoformat()
+    await converge(shop, payloads[0] | {"updated_at": later})
+    again = await orders.by_shopify_id(shop.scope(), payloads[0]["id"])
+    assert again is not None
+    assert again.deserved == 2000
+
+
+async def test_a_daily_cap_counts_all_orders_of_the_day(shop: Shop) -> None:
+    await shop.publish(rate(10, earning={"caps": {"per_day": 1500}}))
+    customer = await shop.customer()
+    payloads = [
+        order(customer=customer.shopify_id, created_at=(NOON + timedelta(minutes=index)).isoformat()) for index in range(3)
+    ]
+    texts = [json.dumps(orders.keep(payload)) for payload in payloads[1:]]
+    await converge(shop, payloads[0])
+    async with db.transaction(shop.scope()):
+        await orders.converge(shop.scope(), [(orders.parse(text), text) for text in texts])
+    found = [await orders.by_shopify_id(shop.scope(), payload["id"]) for payload in payloads]
+    assert [(one and one.deserved, one and one.reason) for one in found] == [(1000, None), (500, None), (0, "CAPPED_TO_ZERO")]
+    tomorrow = (NOON + timedelta(days=1)).isoformat()
+    await converge(shop, order(customer=customer.shopify_id, created_at=tomorrow, updated_at=tomorrow))
+    shop.at = NOON + timedelta(days=1)
+    assert sum(await shop.balance(customer.id)) == 2500
+
+
+async def test_a_program_that_asks_for_what_orders_do_not_tell_is_not_published(shop: Shop) -> None:
+    from domain.errors import Code, DomainError  # noqa: PLC0415
+
+    definition = rate(10, earning={"exclusions": {"tags": ["sale"]}})
+    with pytest.raises(DomainError) as refusal:
+        await shop.publish(definition)
+    assert refusal.value.code is Code.PROGRAM_INVALID

@@ -55,6 +55,8 @@ class Running:
         """Wait until the API answers."""
         async with asyncio.timeout(PATIENCE_S), httpx.AsyncClient() as client:
             while True:
+                for module, process in self.processes.items():
+                    assert process.poll() is None, f"python -m {module} ended with {process.returncode}"
                 with suppress(httpx.TransportError):
                     if (await client.get(f"{self.url}/health/ready")).status_code == 200:
                         return
@@ -84,7 +86,7 @@ class Socket:
     async def __aenter__(self) -> Self:
         self._socket = await websockets.connect(self._url, subprotocols=[websockets.Subprotocol("graphql-transport-ws")])
         await self._send({"type": "connection_init", "payload": {"authorization": f"Bearer {self._token}"}})
-        assert (await self._receive())["type"] == "connection_ack"
+        assert (await self.receive())["type"] == "connection_ack"
         await self._send({"id": "1", "type": "subscribe", "payload": self._payload})
         return self
 
@@ -93,7 +95,7 @@ class Socket:
 
     async def next(self) -> dict[str, Any]:
         """The data of the next event."""
-        message = await self._receive()
+        message = await self.receive()
         assert message["type"] == "next", message
         assert "errors" not in message["payload"], message
         return message["payload"]["data"]
@@ -101,6 +103,7 @@ class Socket:
     async def _send(self, message: Any) -> None:
         await self._socket.send(msgspec.json.encode(message).decode())
 
-    async def _receive(self) -> Any:
+    async def receive(self) -> Any:
+        """The next message of the protocol."""
         async with asyncio.timeout(PATIENCE_S):
             return msgspec.json.decode(await self._socket.recv())
