@@ -48,14 +48,15 @@ def down() -> None:
     state = read_state()
     supervisor = find(state.supervisor) if state is not None else None
     if supervisor is not None:
+        # Once it has ended its programs it stops the servers too.
+        stopped += ["the API", "the workers", *servers.running(HOME)]
         supervisor.terminate()
         if wait_until_gone([supervisor], STOP_TIMEOUT_SECONDS):
             supervisor.kill()
-        stopped += ["the API", "the workers", "their servers"]
     stopped += end_leftovers()
     stopped += servers.stop(HOME)
     stopped += [f"{name} of the tests" for name in servers.stop(TEST_HOME)]
-    say(f"stopped {', '.join(stopped)}" if stopped else "nothing was running")
+    say(f"stopped {', '.join(dict.fromkeys(stopped))}" if stopped else "nothing was running")
 
 
 @contextmanager

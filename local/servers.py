@@ -62,11 +62,21 @@ def ensure(directory: Path, environment: Mapping[str, str] = os.environ) -> Serv
     return Servers(database_url, redis_url)
 
 
-def run_still(directory: Path, environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether those servers still run that `ensure` starts. Costs so little that it can be asked every second."""
+def running(directory: Path) -> list[str]:
+    """The names of our servers that run in `directory`. Costs so little that it can be asked every second."""
     directory = directory.resolve()
-    postgres_runs = bool(environment.get("DATABASE_URL")) or postgres.running_port(directory / "postgres") is not None
-    return postgres_runs and (bool(environment.get("REDIS_URL")) or valkey.runs(directory / "valkey"))
+    runs = {
+        "PostgreSQL": postgres.running_port(directory / "postgres") is not None,
+        "Valkey": valkey.runs(directory / "valkey"),
+    }
+    return [name for name, alive in runs.items() if alive]
+
+
+def missing(directory: Path, environment: Mapping[str, str] = os.environ) -> list[str]:
+    """The names of those servers that `ensure` would have to start."""
+    wanted = {"PostgreSQL": "DATABASE_URL", "Valkey": "REDIS_URL"}
+    runs = running(directory)
+    return [name for name, variable in wanted.items() if not environment.get(variable) and name not in runs]
 
 
 def stop(directory: Path) -> list[str]:

@@ -109,9 +109,10 @@ async def _keep_servers(given: Mapping[str, str]) -> None:
     """Start a server of ours again when it was killed, as the API and the workers are started again."""
     while True:
         await asyncio.sleep(1)
-        if servers.run_still(HOME, given):
+        gone = servers.missing(HOME, given)
+        if not gone:
             continue
-        say("a server is gone; starting it again")
+        say(f"{' and '.join(gone)} went away; starting again")
         try:
             await asyncio.to_thread(servers.ensure, HOME, given)
         except LocalError as error:

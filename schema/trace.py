@@ -15,7 +15,7 @@ class TraceAmount:
     """An amount and its effect."""
 
     line_id: str | None = strawberry.field(description="The line it belongs to, `shipping` or `tip`; null for the order's own.")
-    reason: str = strawberry.field(description="What it is, such as GOODS, DISCOUNT, TAX, SHIPPING, TIP or GIFT_CARD_LINE.")
+    reason: str = strawberry.field(description="What it is, such as PRICE, DISCOUNT, TAX, SHIPPING, TIP or GIFT_CARD_LINE.")
     amount: Money = strawberry.field(description="The amount.")
     effect: Money = strawberry.field(description="What it added to the base: negative when it took, zero when it stayed out.")
 

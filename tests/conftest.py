@@ -34,7 +34,8 @@ def pytest_configure(config: pytest.Config) -> None:
     _made.update(server=running.database_url, name=name)
     os.environ.update(
         DATABASE_URL=f"{running.database_url.rpartition('/')[0]}/{name}",
-        REDIS_URL=running.redis_url,
+        # A database of its own there too, so that the workers of two runs do not take each other's messages.
+        REDIS_URL=f"{running.redis_url.rpartition('/')[0]}/{1 + secrets.randbelow(15)}",
         LOYALNEST_ENVIRONMENT="development",
         LOYALNEST_TOKEN_SECRET=secrets.token_hex(32),
         LOYALNEST_MASTER_KEY=b64encode(secrets.token_bytes(32)).decode(),

@@ -27,14 +27,21 @@ Shop = dict[str, Any]
 class Client:
     """The connections of one demo. `tell` is called once for each time that the API is away, with a sentence."""
 
-    def __init__(self, graphql_url: str, webhook_url: str, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        graphql_url: str,
+        webhook_url: str,
+        tell: Callable[[str], None],
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
         self.graphql_url = graphql_url
         self.webhook_url = webhook_url
         self.sent_again = 0
         self._tell = tell
         self._away = False
-        # No proxy: the address is this machine's own.
-        self._http = httpx.AsyncClient(trust_env=False, timeout=10)
+        # No proxy: the address is this machine's own. Idle connections are left before the API, after 5 s, closes them.
+        limits = httpx.Limits(keepalive_expiry=2)
+        self._http = httpx.AsyncClient(trust_env=False, timeout=10, limits=limits, transport=transport)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -18,7 +18,7 @@ from rich.markup import escape
 from local.configuration import DEMO
 from local.demo.account import Account, Entry, follow, ready
 from local.demo.check import Checked, Found, check
-from local.demo.client import Client, Shop
+from local.demo.client import START_AGAIN, Client, Shop
 from local.demo.day import Day, Happening, make_day
 from local.demo.show import Screen, percentile
 from local.errors import LocalError
@@ -32,6 +32,7 @@ AT_ONCE = 16
 SILENCE_SECONDS = 3.0
 GIVE_UP_SECONDS = 60.0
 OPEN_SECONDS = 10.0
+PROBLEMS_SHOWN = 20
 
 NOT_RUNNING = "LoyalNest is not running. Start it by ./dev.sh up, or ./dev.sh up --detach, and run this again."
 
@@ -73,7 +74,7 @@ class Play:
     socket_url: str
     screen: Screen
     group: asyncio.TaskGroup
-    all: dict[tuple[int, str, str], Progress]
+    every: dict[tuple[int, str, str], Progress]
     gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
     followers: list[asyncio.Task[None]] = field(default_factory=list)
     latencies: list[float] = field(default_factory=list)
@@ -91,7 +92,7 @@ class Play:
     def hear(self, account: Account, entry: Entry, received: float) -> None:
         """Note an entry that a subscription brought, and show it."""
         self.moved = time.monotonic()
-        progress = self.all.get((account.shop, entry["source"], entry["sourceId"]))
+        progress = self.every.get((account.shop, entry["source"], entry["sourceId"]))
         if progress is None:
             self.screen.other(account, entry)
             return
@@ -117,6 +118,8 @@ def demo(orders: int, *, fast: bool = False, path: Path = DEMO) -> int:
         place = json.loads(path.read_text())
     except FileNotFoundError:
         raise LocalError(NOT_RUNNING) from None
+    except ValueError as error:
+        raise LocalError(f"{path} is damaged ({error}). {START_AGAIN}") from error
     try:
         return asyncio.run(_run(place, orders, 0.0 if fast else PLAY_SECONDS / orders))
     except asyncio.CancelledError:
@@ -166,6 +169,8 @@ async def _meet(client: Client, shops: Sequence[Shop]) -> list[Account]:
         shop["signup_points"] = program["definition"]["signupPoints"] if program else 0
         for given in shop["customers"]:
             own = (await client.ask(given["token"], OWN))["customer"]
+            if own is None:
+                raise LocalError(f"A customer of .loyalnest/demo.json is not in the database. {START_AGAIN}")
             name = f"{own['firstName'] or ''} {own['lastName'] or ''}".strip() or own["shopifyId"].rpartition("/")[2]
             accounts.append(Account(index, own["id"], name, given["token"]))
     return accounts
@@ -183,10 +188,10 @@ async def _play(play: Play, gap: float) -> Checked:
         await ready(account, OPEN_SECONDS)
     with play.screen:
         tellings = [
-            play.group.create_task(_tell(play, progress, index * gap, gap)) for index, progress in enumerate(play.all.values())
+            play.group.create_task(_tell(play, progress, index * gap, gap)) for index, progress in enumerate(play.every.values())
         ]
         await _until_agreed(play, tellings)
-        found = [one.found for one in play.all.values() if one.found is not None and one.happening.source == "order"]
+        found = [one.found for one in play.every.values() if one.found is not None and one.happening.source == "order"]
         checked = await check(play.client, play.accounts, found)
     for task in [*tellings, *play.followers]:
         task.cancel()
@@ -266,7 +271,7 @@ async def _until_agreed(play: Play, tellings: Sequence[asyncio.Task[None]]) -> N
     silent_since: float | None = None
     while not all(task.done() for task in tellings):
         await asyncio.wait(tellings, timeout=0.25)
-        missing = [one.sent for one in play.all.values() if one.sent is not None and one.found is None]
+        missing = [one.sent for one in play.every.values() if one.sent is not None and one.found is None]
         now = time.monotonic()
         heard = max([play.moved, *([min(missing)] if missing else [now])])
         if now - heard > GIVE_UP_SECONDS:
@@ -284,9 +289,9 @@ async def _until_agreed(play: Play, tellings: Sequence[asyncio.Task[None]]) -> N
 
 def _summarise(console: Console, play: Play, checked: Checked) -> int:
     """Print the figures and what was wrong. Returns the exit code."""
-    every = list(play.all.values())
-    problems = play.problems + checked.problems
-    problems += [f"{one.happening.name}: what it led to did not all arrive" for one in every if one.found is None]
+    every = list(play.every.values())
+    missing = [f"{one.happening.name}: what it led to did not all arrive" for one in every if one.found is None]
+    problems = play.problems + checked.problems + missing
     deliveries = sum(len(one.answers) for one in every)
     events = sum(account.events for account in play.accounts)
     again = sum(account.connections - 1 for account in play.accounts)
@@ -297,7 +302,7 @@ def _summarise(console: Console, play: Play, checked: Checked) -> int:
         f"  Received  {events:,} events over {len(play.accounts)} subscriptions",
     ]
     if again or play.client.sent_again:
-        lines.append(f"  Away      {play.client.sent_again} attempts found no API, {again} connections were opened again")
+        lines.append(f"  Away      attempts that found no API: {play.client.sent_again}, connections opened again: {again}")
     if play.latencies:
         p50, p99 = (f"{percentile(play.latencies, percent) * 1000:,.0f} ms" for percent in (50, 99))
         lines.append(f"  Latency   p50 {p50}, p99 {p99} from answer to event ({len(play.latencies):,} events)")
@@ -305,7 +310,13 @@ def _summarise(console: Console, play: Play, checked: Checked) -> int:
         f"  Checked   {checked.accounts} balances against {checked.entries:,} entries, "
         f"{checked.orders:,} orders against explanation and entries"
     )
-    lines += [f"  [red]Wrong[/]     {escape(problem)}" for problem in problems]
+    lines += [f"  [red]Wrong[/]     {escape(problem)}" for problem in problems[:PROBLEMS_SHOWN]]
+    if len(problems) > PROBLEMS_SHOWN:
+        lines.append(f"  [red]Wrong[/]     and {len(problems) - PROBLEMS_SHOWN:,} more")
+    if missing:
+        lines.append(
+            "  What is missing is not lost: it waits in the inbox. Why nobody works it off is in .loyalnest/logs/workers.log"
+        )
     lines.append("  [bold red]Not everything agrees.[/]" if problems else "  [bold green]Everything arrived and agrees.[/]")
     for line in ["", *lines, ""]:
         console.print(line, soft_wrap=True)

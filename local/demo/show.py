@@ -73,7 +73,8 @@ class Screen:
 
     def line(self, *parts: tuple[str, str]) -> None:
         """A line of the story, from parts of text with a style each. It stays on one line of a terminal."""
-        text = Text.assemble((f"{datetime.now().astimezone():%H:%M:%S}  ", "dim"), *parts)
+        text = Text.assemble((f"{datetime.now().astimezone():%H:%M:%S} ", "dim"), *parts)
+        text.rstrip()
         if self.console.is_terminal:
             self.console.print(text, no_wrap=True, overflow="ellipsis", highlight=False)
         else:
@@ -85,36 +86,37 @@ class Screen:
 
     def moved(self, happening: Happening, who: str, entry: Entry, latency: float | None) -> None:
         """An entry arrived for something that was sent; `latency` in seconds, None when it is not known."""
-        shop = self._shops[happening.shop]
-        took = "" if latency is None else f"{latency * 1000:7.0f} ms"
         self.line(
-            (self._beginning(happening, who), ""),
-            (f"{movement(entry, shop['points_name']):<34}", "bold green" if entry["points"] > 0 else "yellow"),
-            (f"{took:>10}", "cyan"),
-            (f"  {happening.note}" if happening.note else "", "dim"),
+            (self._beginning(happening), ""),
+            (f"{'' if latency is None else f'{latency * 1000:,.0f} ms':>10}  ", "cyan"),
+            (
+                f"{movement(entry, self._shops[happening.shop]['points_name']):<29}",
+                "bold green" if entry["points"] > 0 else "yellow",
+            ),
+            (f"{who}  ", ""),
+            (happening.note, "dim"),
         )
 
     def earned_nothing(self, happening: Happening, reason: str | None) -> None:
         """Something that was sent earns nothing, and why."""
         why = REASONS.get(reason or "", reason or "no reason was recorded")
-        self.line((self._beginning(happening, ""), ""), (f"no points: {why}", "red"))
+        self.line((f"{self._beginning(happening)}{'':12}", ""), (f"no points: {why}", "red"))
 
     def repeated(self, happening: Happening) -> None:
         """A delivery came twice."""
-        self.line((self._beginning(happening, ""), ""), ("the same delivery again: answered, nothing done", "dim"))
+        self.line((f"{self._beginning(happening)}{'':12}the same delivery again: answered, nothing done", "dim"))
 
     def other(self, account: Account, entry: Entry) -> None:
         """An entry arrived that this demo has not caused."""
         shop = self._shops[account.shop]
-        cause = f"{entry['source']} {entry['sourceId']}"
-        self.line(
-            (f"{shop['name']:<14}{account.name}  {movement(entry, shop['points_name'])}  ({cause}, not of this run)", "dim")
-        )
+        moved = movement(entry, shop["points_name"])
+        self.line((f"{shop['name']:<14}{moved}  {account.name}  {entry['source']} {entry['sourceId']}, not of this run", "dim"))
 
-    def _beginning(self, happening: Happening, who: str) -> str:
+    def _beginning(self, happening: Happening) -> str:
+        """The shop, the order and its amount, in columns, so that 80 columns hold a line up to the points."""
         shop = self._shops[happening.shop]
         amount = "" if happening.amount is None else in_currency(happening.amount, shop["currency"])
-        return f"{shop['name']:<14}{happening.name:<8}{amount:>12}  {who:<13}"
+        return f"{shop['name']:<14}{happening.name:<7}{amount:>10}"
 
 
 def movement(entry: Entry, plural: str) -> str:

@@ -78,7 +78,7 @@ async def test_nothing_is_lost_when_workers_die_and_redis_forgets(shop: Shop, ap
                     await send(application_processes, shop, "orders/create", order(customer=customer.shopify_id))
                     if number in (20, 40):
                         application_processes.kill("workers")
-                        await client.flushall()
+                        await client.flushdb()
                         application_processes.start("workers")
 
             sending = asyncio.create_task(orders_())

@@ -1,0 +1,52 @@
+"""What the application logs, kept for the tests that ask what it must and must not say."""
+
+import logging
+import traceback
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import structlog
+
+
+class _Lines(logging.Handler):
+    """Keeps what goes through the standard library's logs."""
+
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__(logging.DEBUG)
+        self._lines = lines
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a record with its traceback."""
+        trace = "".join(traceback.format_exception(*record.exc_info)) if record.exc_info else ""
+        self._lines.append(record.getMessage() + trace)
+
+
+class _Events:
+    """Structlog's events, written out as they come, tracebacks too."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self._lines = lines
+
+    def __call__(self, _logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+        error = event.get("exc_info")
+        trace = "".join(traceback.format_exception(error)) if isinstance(error, BaseException) else ""
+        self._lines.append(repr(event) + trace)
+        raise structlog.DropEvent
+
+
+@pytest.fixture
+def logged() -> Iterator[list[str]]:
+    """Every line that the application logs meanwhile."""
+    lines: list[str] = []
+    handler = _Lines(lines)
+    processors = structlog.get_config()["processors"]
+    kept = list(processors)
+    # In place, because a logger that was used before holds this very list.
+    processors[:] = [_Events(lines)]
+    logging.getLogger().addHandler(handler)
+    try:
+        yield lines
+    finally:
+        processors[:] = kept
+        logging.getLogger().removeHandler(handler)

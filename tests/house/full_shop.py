@@ -1,0 +1,56 @@
+"""A shop with at least one row in every tenant table, and with words in them that can be searched for in an answer."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from domain import customers, db, points, programs
+from domain.customers import CustomerSnapshot, Profile
+from domain.programs import PointsName
+from tests.shop import NOON, Shop, order, rate
+
+REFERENCE_TABLES = frozenset({"merchants", "api_keys"})
+"""What must be unique over all merchants. On Citus these are copied to every node; all else is distributed by merchant."""
+
+
+@dataclass(frozen=True)
+class Full:
+    """A shop and what was put into it. `word` stands in every text of the shop and in no other shop's."""
+
+    shop: Shop
+    word: str
+    customer_id: UUID
+    customer_number: int
+    order_number: int
+    pending_number: int
+    key: str
+    versions: int
+
+    @property
+    def email(self) -> str:
+        """The customer's address."""
+        return f"{self.word}@example.com"
+
+    def marks(self) -> tuple[str, ...]:
+        """What must not show in an answer to anybody else."""
+        return (self.word, str(self.shop.merchant.id), str(self.customer_id), str(self.customer_number), str(self.order_number))
+
+
+async def fill(shop: Shop, word: str, versions: int = 1) -> Full:
+    """Fill every tenant table of the shop."""
+    numbers = [abs(hash((word, name))) % 10**9 + 10**9 for name in ("customer", "order", "pending")]
+    customer_number, order_number, pending_number = numbers
+    for version in range(1, versions + 1):
+        await shop.publish(rate(version, points_name=PointsName(word, word)))
+    arrival = CustomerSnapshot(customer_number, NOON, NOON), Profile(f"{word}@example.com", word, word)
+    scope = shop.scope()
+    async with db.transaction(scope):
+        await programs.draft_update(scope, rate(7, points_name=PointsName(word, word)))
+        ids = await customers.arrive(scope, [arrival])
+    await shop.deliver("orders/create", order(order_number, customer=customer_number))
+    await shop.work()
+    async with db.transaction(scope):
+        await points.adjust(
+            scope, customer_id=ids[customer_number], points=5, reason=f"because {word}", idempotency_key=f"K{pending_number}"
+        )
+    await shop.deliver("orders/create", order(pending_number, customer=customer_number))
+    return Full(shop, word, ids[customer_number], customer_number, order_number, pending_number, f"K{pending_number}", versions)

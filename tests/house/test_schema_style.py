@@ -1,0 +1,111 @@
+"""What every type, field and argument of the schema owes its reader."""
+
+from collections.abc import Iterator
+
+import pytest
+from graphql import (
+    GraphQLEnumType,
+    GraphQLInputObjectType,
+    GraphQLInterfaceType,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    GraphQLString,
+    is_introspection_type,
+    is_specified_scalar_type,
+)
+
+from domain.scope import Door
+from schema.doors import Opens
+from schema.root import Mutation, Query, Subscription, schema
+from tests.house.source import ROOT
+
+CORE = schema._schema
+ROOTS = {"Query": Query, "Mutation": Mutation, "Subscription": Subscription}
+
+
+def described() -> Iterator[tuple[str, str | None]]:
+    """Everything in the schema that carries a description, with it."""
+    for name, kind in CORE.type_map.items():
+        if is_introspection_type(kind) or is_specified_scalar_type(kind):
+            continue
+        yield name, kind.description
+        if isinstance(kind, GraphQLObjectType | GraphQLInterfaceType):
+            for field_name, field in kind.fields.items():
+                yield f"{name}.{field_name}", field.description
+                for argument_name, argument in field.args.items():
+                    yield f"{name}.{field_name}({argument_name}:)", argument.description
+        if isinstance(kind, GraphQLInputObjectType):
+            for input_name, input_field in kind.fields.items():
+                yield f"{name}.{input_name}", input_field.description
+        if isinstance(kind, GraphQLEnumType):
+            for value_name, value in kind.values.items():
+                yield f"{name}.{value_name}", value.description
+
+
+def test_everything_is_described_in_a_sentence() -> None:
+    everything = dict(described())
+    assert len(everything) > 150
+    silent = {name for name, text in everything.items() if not (text or "").strip()}
+    assert silent == set()
+    # Strawberry describes its own scalar, without a full stop.
+    assert {name for name, text in everything.items() if text and text.rstrip()[-1] not in ".…"} == {"DateTime"}
+
+
+def test_the_snapshot_is_the_schema() -> None:
+    """When the change is meant: ./dev.sh schema > schema/schema.graphql"""
+    assert (ROOT / "schema" / "schema.graphql").read_text() == schema.as_str() + "\n"
+
+
+@pytest.mark.parametrize("root", ROOTS)
+def test_every_root_field_says_which_doors_open_it(root: str) -> None:
+    for field in ROOTS[root].__strawberry_definition__.fields:  # type: ignore[attr-defined]
+        opens = [extension for extension in field.extensions if isinstance(extension, Opens)]
+        assert len(opens) == 1, field.python_name
+        names = ", ".join(door.value for door in opens[0].doors)
+        assert field.description.endswith(f" Open to: {names}."), field.python_name
+
+
+def test_commands_are_for_staff() -> None:
+    doors = {
+        field.python_name: {door for one in field.extensions if isinstance(one, Opens) for door in one.doors}
+        for field in Mutation.__strawberry_definition__.fields  # type: ignore[attr-defined]
+    }
+    assert doors == {
+        "points_adjust": {Door.STAFF},
+        "program_draft_discard": {Door.STAFF},
+        "program_draft_update": {Door.STAFF},
+        "program_publish": {Door.STAFF},
+    }
+
+
+def test_every_command_that_moves_points_takes_an_idempotency_key() -> None:
+    mutation = CORE.mutation_type
+    assert mutation is not None
+    movers = {name: field for name, field in mutation.fields.items() if name.startswith("points")}
+    assert set(movers) == {"pointsAdjust"}
+    for field in movers.values():
+        key = field.args["idempotencyKey"].type
+        assert isinstance(key, GraphQLNonNull)
+        assert key.of_type is GraphQLString
+
+
+def test_every_command_answers_refusals_as_data() -> None:
+    mutation = CORE.mutation_type
+    assert mutation is not None
+    for name, field in mutation.fields.items():
+        payload = field.type.of_type if isinstance(field.type, GraphQLNonNull) else field.type
+        assert isinstance(payload, GraphQLObjectType)
+        assert payload.name == f"{name[0].upper()}{name[1:]}Payload"
+        assert str(payload.fields["userErrors"].type) == "[UserError!]!"
+        others = {key: str(one.type) for key, one in payload.fields.items() if key != "userErrors"}
+        assert [key for key, kind in others.items() if kind.endswith("!")] == [], "a refusal has nothing else to give"
+
+
+def test_every_list_of_things_is_a_page() -> None:
+    """A list without a page grows with the shop."""
+    for kind in CORE.type_map.values():
+        if isinstance(kind, GraphQLObjectType) and not kind.name.startswith("__"):
+            for name, field in kind.fields.items():
+                if str(field.type).strip("!").endswith("Connection"):
+                    assert str(field.args["first"].type) == "Int!", f"{kind.name}.{name}"
+                    assert "after" in field.args, f"{kind.name}.{name}"

@@ -1,0 +1,288 @@
+"""Every door of shop A, tried with everything of shop B: the answer is that of an id which does not exist.
+
+The calls are listed by root field. A new root field, argument or node type fails this test until its calls stand here.
+"""
+
+import itertools
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from graphql import GraphQLObjectType, get_named_type
+
+from domain import programs
+from domain.scope import Actor, Door
+from schema.context import Context
+from schema.doorbell import Doorbell
+from schema.root import schema
+from tests.house.full_shop import Full, fill
+from tests.house.selection import CORE, selection
+from tests.house.test_catalog import TENANT_TABLES, contents
+from tests.shop import open_shop
+
+NODES = ("Customer", "Order", "PointsTransaction", "Program")
+_REQUEST_ID = re.compile(r'"requestId":\s*"[^"]*"')
+_keys = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Thing:
+    """The ids under which a caller asks: a shop's own, or such as exist nowhere."""
+
+    customer: str
+    customer_number: str
+    order_number: str
+    transaction: str
+    program: str
+    email: str
+    cursors: dict[str, str]
+    key: str
+
+    @classmethod
+    def of(cls, full: Full, cursors: dict[str, str]) -> "Thing":
+        """What a shop has."""
+        return cls(
+            f"gid://loyalnest/Customer/{full.customer_id}",
+            str(full.customer_number),
+            str(full.order_number),
+            f"gid://loyalnest/PointsTransaction/{full.customer_id}.1",
+            f"gid://loyalnest/Program/{full.versions}",
+            full.email,
+            cursors,
+            full.key,
+        )
+
+    @classmethod
+    def nowhere(cls, cursors: dict[str, str]) -> "Thing":
+        """What nobody has."""
+        nobody = uuid4()
+        return cls(
+            f"gid://loyalnest/Customer/{nobody}",
+            "999999999999",
+            "999999999998",
+            f"gid://loyalnest/PointsTransaction/{nobody}.1",
+            "gid://loyalnest/Program/99",
+            "nobody@example.com",
+            cursors,
+            f"fresh {next(_keys)}",
+        )
+
+    def nodes(self) -> dict[str, str]:
+        """A global id of each type."""
+        return {
+            "Customer": self.customer,
+            "Order": f"gid://loyalnest/Order/{self.order_number}",
+            "PointsTransaction": self.transaction,
+            "Program": self.program,
+        }
+
+
+Call = tuple[str, dict[str, Any]]
+CART = {"currency": "USD", "lines": [{"unitPrice": "10", "productId": "1", "collectionIds": ["2"]}]}
+
+
+def with_ids(thing: Thing) -> dict[str, list[dict[str, Any]]]:
+    """The calls that name a thing by an id, a word or a number: root field → sets of arguments."""
+    return {
+        "customer": [{"id": thing.customer}, {"shopifyId": thing.customer_number}],
+        "customers": [
+            {"first": 10, "query": thing.email},
+            {"first": 10, "query": thing.customer_number},
+            {"first": 10, "query": thing.email.partition("@")[0]},
+        ],
+        "pointsTransactions": [{"first": 10, "filter": {"orderId": thing.order_number}}],
+        "order": [{"shopifyId": thing.order_number}, {"shopifyId": f"gid://shopify/Order/{thing.order_number}"}],
+        "program": [{"version": int(thing.program.rpartition("/")[2] or 0)}],
+        "node": [{"id": identifier} for identifier in thing.nodes().values()],
+        "pointsAdjust": [
+            {"customerId": thing.customer, "points": amount, "reason": "probe", "idempotencyKey": f"probe {next(_keys)}"}
+            for amount in (1, -1)
+        ],
+        "balanceUpdated": [{"customerId": thing.customer}, {"customerId": thing.customer, "since": 0}],
+    }
+
+
+def without_ids(own: Thing, foreign: Thing) -> dict[str, list[dict[str, Any]]]:
+    """The calls that name nothing of the other shop, or only a place in a list or a key: they act on the caller's own."""
+    return {
+        "customer": [{}],
+        "customers": [{"first": 10}, {"first": 10, "after": foreign.cursors["customers"]}],
+        "pointsTransactions": [{"first": 10}, {"first": 10, "after": foreign.cursors["pointsTransactions"]}],
+        "program": [{}],
+        "programVersions": [{"first": 10}, {"first": 10, "after": foreign.cursors["programVersions"]}],
+        "programDraft": [{}],
+        "simulateOrder": [{"order": CART}, {"order": CART, "draft": True}],
+        # The other shop's key is a key like any other here.
+        "pointsAdjust": [{"customerId": own.customer, "points": 3, "reason": "own", "idempotencyKey": foreign.key}],
+        "programPublish": [{"revision": 1}, {}],
+        "programDraftUpdate": [{"input": {"holdDays": 3}}, {"input": {"holdDays": 4}, "revision": 1}],
+        "programDraftDiscard": [{}],
+        "balanceUpdated": [{}],
+    }
+
+
+def document(name: str, arguments: dict[str, Any], depth: int = 4) -> str:
+    """The operation that calls one root field with these arguments and asks for everything."""
+    kind, field = next(
+        (kind, root.fields[name])
+        for kind, root in (("query", CORE.query_type), ("mutation", CORE.mutation_type), ("subscription", CORE.subscription_type))
+        if isinstance(root, GraphQLObjectType) and name in root.fields
+    )
+    declared = ", ".join(f"$v_{key}: {field.args[key].type}" for key in arguments)
+    passed = ", ".join(f"{key}: $v_{key}" for key in arguments)
+    head = f"{kind} ({declared})" if declared else kind
+    call = f"{name}({passed})" if passed else name
+    return f"{head} {{ {call} {selection(get_named_type(field.type), depth)} }}"
+
+
+@dataclass(frozen=True)
+class Probe:
+    """The two shops, and who asks."""
+
+    own: Full
+    foreign: Full
+    tokens: dict[Door, str]
+    own_things: Thing
+    foreign_things: Thing
+
+    async def ask(self, door: Door, name: str, arguments: dict[str, Any]) -> str:
+        """An answer as text, without its request id."""
+        operation = document(name, arguments)
+        variables = {f"v_{key}": value for key, value in arguments.items()}
+        if operation.startswith("subscription"):
+            return await self.listen(door, operation, variables)
+        answer = await self.own.shop.ask(operation, token=self.tokens[door], **variables)
+        return _REQUEST_ID.sub("", json.dumps(answer))
+
+    async def listen(self, door: Door, operation: str, variables: dict[str, Any]) -> str:
+        """The first message of a subscription."""
+        customer_id = self.own.customer_id if door is Door.CUSTOMER else None
+        actor = Actor(door, "probe")
+        scope = self.own.shop.scope()
+        context = Context(type(scope)(scope.merchant_id, actor, scope.at, "r"), Doorbell(), lambda _: None, customer_id)
+        stream: Any = await schema.subscribe(operation, variable_values=variables, context_value=context)
+        if not hasattr(stream, "__aiter__"):
+            return _REQUEST_ID.sub("", json.dumps({"data": stream.data, "errors": [one.formatted for one in stream.errors]}))
+        first = await anext(stream)
+        await stream.aclose()
+        errors = [one.formatted for one in first.errors or []]
+        return _REQUEST_ID.sub("", json.dumps({"data": first.data, "errors": errors}))
+
+
+async def cursors(full: Full) -> dict[str, str]:
+    """A real cursor of each list."""
+    found: dict[str, str] = {}
+    for name in ("customers", "pointsTransactions", "programVersions"):
+        data = await full.shop.data(f"{{ {name}(first: 1) {{ pageInfo {{ endCursor }} }} }}")
+        found[name] = data[name]["pageInfo"]["endCursor"]
+    return found
+
+
+@pytest.fixture
+async def probe(application: object) -> Probe:
+    """Shop A, with a program version less than shop B, and its three kinds of callers."""
+    own = await fill(await open_shop(application), "alder")
+    foreign = await fill(await open_shop(application), "beech", versions=3)
+    tokens = {
+        Door.STAFF: own.shop.staff_token(),
+        Door.CUSTOMER: own.shop.customer_token(own.customer_id),
+        Door.PARTNER: await own.shop.partner_key(),
+    }
+    own_things = Thing.of(own, await cursors(own))
+    return Probe(own, foreign, tokens, own_things, Thing.of(foreign, await cursors(foreign)))
+
+
+DOORS = (Door.STAFF, Door.CUSTOMER, Door.PARTNER)
+EMPTY = Thing("", "", "", "", "", "", {"customers": "", "pointsTransactions": "", "programVersions": ""}, "")
+
+
+def test_every_root_field_and_argument_is_probed() -> None:
+    probed: dict[str, set[str]] = {}
+    for calls in (with_ids(EMPTY), without_ids(EMPTY, EMPTY)):
+        for name, argument_sets in calls.items():
+            probed.setdefault(name, set()).update(*argument_sets)
+    in_schema = {
+        name: set(field.args)
+        for root in (CORE.query_type, CORE.mutation_type, CORE.subscription_type)
+        if root is not None
+        for name, field in root.fields.items()
+    }
+    assert probed == in_schema
+
+
+def test_every_type_with_a_global_id_is_probed() -> None:
+    node = CORE.type_map["Node"]
+    assert {one.name for one in CORE.get_possible_types(node)} == set(NODES) == set(EMPTY.nodes())  # type: ignore[arg-type]
+
+
+def test_every_argument_that_names_a_thing_is_probed_with_a_foreign_one() -> None:
+    """An argument of type ID, wherever it stands, is one of these: whoever adds one adds its foreign call."""
+    naming = set()
+    for root in (CORE.query_type, CORE.mutation_type, CORE.subscription_type):
+        assert root is not None
+        for name, field in root.fields.items():
+            naming |= {f"{name}({key})" for key, one in field.args.items() if get_named_type(one.type).name == "ID"}
+    assert naming == {
+        "balanceUpdated(customerId)",
+        "customer(id)",
+        "customer(shopifyId)",
+        "node(id)",
+        "order(shopifyId)",
+        "pointsAdjust(customerId)",
+    }
+    called = {f"{name}({key})" for name, sets in with_ids(EMPTY).items() for one in sets for key in one}
+    assert naming <= called
+
+
+@pytest.mark.parametrize("door", DOORS)
+async def test_what_is_foreign_is_not_there(probe: Probe, owner: "asyncpg.Connection[asyncpg.Record]", door: Door) -> None:
+    before = await everything(owner, probe.foreign)
+    own_before = await everything(owner, probe.own)
+    nowhere = Thing.nowhere({})
+    foreign_calls, absent_calls = with_ids(probe.foreign_things), with_ids(nowhere)
+    for name, argument_sets in foreign_calls.items():
+        for foreign, absent in zip(argument_sets, absent_calls[name], strict=True):
+            answer = await probe.ask(door, name, foreign)
+            assert answer == await probe.ask(door, name, absent), (name, foreign)
+            assert [mark for mark in probe.foreign.marks() if mark in answer] == [], name
+    assert await everything(owner, probe.foreign) == before
+    assert await everything(owner, probe.own) == own_before
+
+
+async def test_the_same_calls_find_what_is_the_callers_own(probe: Probe) -> None:
+    """The control: were a call malformed, the test above would compare two errors and prove nothing."""
+    own_calls, absent_calls = with_ids(probe.own_things), with_ids(Thing.nowhere({}))
+    for name, argument_sets in own_calls.items():
+        for own, absent in zip(argument_sets, absent_calls[name], strict=True):
+            answer = await probe.ask(Door.STAFF, name, own)
+            assert answer != await probe.ask(Door.STAFF, name, absent), (name, own)
+            assert '"errors": [{' not in answer, (name, own)
+
+
+@pytest.mark.parametrize("door", DOORS)
+async def test_what_names_nothing_foreign_shows_and_changes_nothing_foreign(
+    probe: Probe, owner: "asyncpg.Connection[asyncpg.Record]", door: Door
+) -> None:
+    before = await everything(owner, probe.foreign)
+    for name, argument_sets in without_ids(probe.own_things, probe.foreign_things).items():
+        for arguments in argument_sets:
+            answer = await probe.ask(door, name, arguments)
+            # Staff have no account of their own to fall back on, so these two need an id from them.
+            if door is Door.STAFF and (name, arguments) not in (("customer", {}), ("balanceUpdated", {})):
+                assert '"errors": [{' not in answer, (name, answer)
+            assert [mark for mark in probe.foreign.marks() if mark in answer] == [], name
+    assert await everything(owner, probe.foreign) == before
+    live = await programs.live(probe.own.shop.scope(at=probe.own.shop.at.replace(year=2100)))
+    assert live is not None
+    assert live.version == (2 if door is Door.STAFF else 1)
+
+
+async def everything(owner: "asyncpg.Connection[asyncpg.Record]", full: Full) -> dict[str, list[str]]:
+    """Every row of a shop, whole."""
+    rows = {table: await contents(owner, table, full.shop.merchant.id) for table in sorted(TENANT_TABLES)}
+    assert [] not in rows.values()
+    return rows
