@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Annotated, Any
+from uuid import UUID
 
 import strawberry
 
 from domain import money, orders, programs
-from domain.errors import DomainError
+from domain.errors import DomainError, NotFound
 from domain.orders import Order as OrderRow
 from domain.programs.commands import DraftMissing
 from domain.scope import Door
 from schema.context import Info
+from schema.customers import visible_customer
 from schema.doors import EVERYBODY, STAFF_AND_PARTNERS
-from schema.identifiers import gid, shopify_number
+from schema.identifiers import gid, shopify_number, uuid_of
 from schema.node import Node
 from schema.scalars import CurrencyCode, Money, Points
 from schema.trace import ExplainTrace, explain
@@ -102,6 +104,13 @@ class SimulatedOrderInput:
     shipping: Money = strawberry.field(default=Money("0"), description="What shipping costs.")
     shipping_tax: Money = strawberry.field(default=Money("0"), description="The tax on shipping.")
     tip: Money = strawberry.field(default=Money("0"), description="A tip.")
+    customer_id: strawberry.ID | None = strawberry.field(
+        default=None,
+        description=(
+            "The customer, by our global id, whose earlier orders count where the program asks for them. A customer is always "
+            "themself; for others, leaving it out means a customer without any."
+        ),
+    )
     tier: str | None = strawberry.field(default=None, description="The customer's tier, for rules that ask for it.")
     segments: list[str] = strawberry.field(default_factory=list, description="The customer's segments.")
     guest: bool = strawberry.field(default=False, description="Whether nobody is signed in.")
@@ -149,6 +158,16 @@ def _number(type_name: str, identifier: str, index: int, name: str) -> str:
     return str(number)
 
 
+async def _customer(info: Info, input: SimulatedOrderInput) -> UUID | None:
+    """Whose cart it is. Raises NotFound for a customer whom the caller may not see."""
+    if input.customer_id is None:
+        return info.context.customer_id
+    wanted = uuid_of("Customer", input.customer_id)
+    if wanted is None or await visible_customer(info, wanted) is None:
+        raise NotFound("There is no such customer.", field=("order", "customerId"))
+    return wanted
+
+
 @strawberry.type
 class OrderQueries:
     """The queries about orders."""
@@ -192,5 +211,6 @@ class OrderQueries:
             if found is None:
                 raise DraftMissing("There is no draft.", field=("draft",))
             definition = found.definition
-        evaluation = await orders.simulate(info.context.scope, _core_order(info, order), definition)
+        customer_id = await _customer(info, order)
+        evaluation = await orders.simulate(info.context.scope, _core_order(info, order), definition, customer_id)
         return None if evaluation is None else explain(evaluation.trace().decode())

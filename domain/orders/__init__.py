@@ -1,8 +1,9 @@
 """Orders: their points are a function of their state, and the ledger books differences."""
 
 from domain.orders.commands import converge, mature
-from domain.orders.queries import Order, by_shopify_id, simulate
+from domain.orders.queries import Order, by_shopify_id
 from domain.orders.rules import InvalidOrder, OrderSnapshot, keep, parse
+from domain.orders.simulation import simulate
 
 __all__ = [
     "InvalidOrder",

@@ -1,7 +1,7 @@
 """What orders deserve: the core's evaluation, with what it must know of the customer's history."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from uuid import UUID
@@ -51,22 +51,28 @@ async def histories(
             known[number] = msgspec.json.decode(earlier.history, type=History)
         else:
             asked.append((owner, number, snapshot.created_at))
+    found = await before(scope, asked)
+    return known | {number: history for (_, number, _), history in zip(asked, found, strict=True)}
+
+
+async def before(scope: Scope, asked: Sequence[tuple[UUID, int, datetime]]) -> list[History]:
+    """What was before each (customer, order number, created at), in the order given."""
     if not asked:
-        return known
+        return []
     async with db.connection(scope) as connection:
         rows = await connection.fetch(
             """
-            select c.joined_at,
+            select extract(epoch from c.joined_at)::bigint,
                 exists (
                     select 1 from orders o where o.merchant_id = $1 and o.customer_id = n.customer_id
                         and (o.created_at, o.shopify_id) < (n.created_at, n.shopify_id)
-                ) as has_ordered,
+                )::integer,
                 (
                     select coalesce(sum(o.deserved), 0)::bigint from orders o
                     where o.merchant_id = $1 and o.customer_id = n.customer_id and o.shopify_id <> n.shopify_id
                         and o.created_at >= date_trunc('day', n.created_at, 'UTC')
                         and o.created_at < date_trunc('day', n.created_at, 'UTC') + interval '1 day'
-                ) as points_today
+                )
             from unnest($2::uuid[], $3::bigint[], $4::timestamptz[]) with ordinality
                 as n (customer_id, shopify_id, created_at, place)
             join customers c on c.merchant_id = $1 and c.id = n.customer_id
@@ -77,10 +83,7 @@ async def histories(
             [number for _, number, _ in asked],
             [created_at for _, _, created_at in asked],
         )
-    for (_, number, _), row in zip(asked, rows, strict=True):
-        signed_up_at = None if row["joined_at"] is None else int(row["joined_at"].timestamp())
-        known[number] = History(signed_up_at, int(row["has_ordered"]), row["points_today"])
-    return known
+    return [History(*row) for row in rows]
 
 
 def evaluate(newest: Snapshots, owners: Owners, versions: Versions, known: Mapping[int, History]) -> dict[int, Deserved]:

@@ -1,4 +1,4 @@
-"""Reading orders, and what a cart that does not exist yet would earn."""
+"""Reading orders."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -6,15 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import msgspec
-from loyalty_native import Evaluation, LoyaltyError
-from loyalty_native import Order as CoreOrder
-
-from domain import db, programs
-from domain.errors import Code
-from domain.orders.rules import InvalidOrder
-from domain.programs import Definition
-from domain.programs.rules import core_program
+from domain import db
 from domain.scope import Scope
 
 
@@ -69,25 +61,6 @@ async def maturing(scope: Scope, limit: int) -> list[Order]:
             limit,
         )
     return [_order(row) for row in rows]
-
-
-async def simulate(scope: Scope, order: dict[str, Any], definition: Definition | None) -> Evaluation | None:
-    """What an order (native/order.schema.json) would earn under a draft's definition, or under the live program.
-
-    None when there is no definition and nothing is published. Raises InvalidOrder with the path of what is wrong.
-    """
-    if definition is None:
-        live = await programs.live(scope)
-        if live is None:
-            return None
-        core = live.core
-    else:
-        core = core_program(definition, 0)
-    try:
-        return core.evaluate(CoreOrder.from_json(msgspec.json.encode(order)))
-    except LoyaltyError as error:
-        code = Code(error.code) if error.code in Code else Code.ORDER_INVALID
-        raise InvalidOrder(str(error), field=("order", *error.path.split(".")), code=code) from error
 
 
 def _order(row: Any) -> Order:

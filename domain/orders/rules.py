@@ -155,7 +155,8 @@ def _kept(value: Any, wanted: Any) -> Any:
         return [_kept(item, wanted) for item in value]  # pyright: ignore[reportUnknownVariableType]
     if isinstance(value, dict):
         return {name: _kept(value[name], inner) for name, inner in wanted.items() if name in value}
-    return value
+    # Where an object is wanted and something else stands, nothing says that it is not personal.
+    return None
 
 
 _decoder = msgspec.json.Decoder(OrderSnapshot)

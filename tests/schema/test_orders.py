@@ -227,6 +227,30 @@ async def test_a_cart_with_ids_that_are_none(shop: Shop, line: dict[str, Any], m
     assert await refused(shop, {"lines": [line]}) == ("BAD_INPUT", message, ["simulateOrder"])
 
 
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"lines": [{"unitPrice": "-1.00"}]}, "ORDER_INVALID"),
+        ({"lines": [{"unitPrice": "1.00", "quantity": -1}]}, "ORDER_INVALID"),
+        ({"lines": [{"unitPrice": "1.00", "discount": "-1.00"}]}, "ORDER_INVALID"),
+        ({"lines": [{"unitPrice": "1.00", "tax": "-1.00"}]}, "ORDER_INVALID"),
+        ({"lines": [{"unitPrice": "1.001"}]}, "AMOUNT_INVALID"),
+        ({"lines": [{"unitPrice": "999999999999999.99", "quantity": 2147483647}]}, "ORDER_INVALID"),
+        ({"shipping": "-1.00"}, "ORDER_INVALID"),
+        ({"tip": "-0.01"}, "ORDER_INVALID"),
+        ({"currency": "JPY", "lines": [{"unitPrice": "1.5"}]}, "AMOUNT_INVALID"),
+        ({"lines": [{"unitPrice": "1", "productId": "x"}]}, "BAD_INPUT"),
+        ({"lines": [{"unitPrice": "1", "collectionIds": ["gid://shopify/Product/1"]}]}, "BAD_INPUT"),
+        ({"lines": [{"id": "same", "unitPrice": "1"}, {"id": "same", "unitPrice": "1"}]}, "ORDER_INVALID"),
+    ],
+)
+async def test_a_cart_that_cannot_be(shop: Shop, changes: dict[str, Any], code: str) -> None:
+    await shop.publish(rate(1))
+    found, message, path = await refused(shop, changes)
+    assert (found, path) == (code, ["simulateOrder"])
+    assert message
+
+
 async def test_the_draft_is_previewed_by_staff_alone(shop: Shop) -> None:
     await shop.publish(rate(1))
     update = "mutation { programDraftUpdate(input: {earningRate: {points: 50}}) { userErrors { code } } }"
@@ -237,3 +261,26 @@ async def test_the_draft_is_previewed_by_staff_alone(shop: Shop) -> None:
     assert (previewed["points"], previewed["programVersion"]) == (500, 0)
     answer = await shop.ask(SIMULATE, token=await shop.partner_key(), order={"currency": "USD", "lines": []}, draft=True)
     assert [code for code, *_ in errors(answer)] == ["DRAFT_MISSING"]
+
+
+WELCOME = {"id": "welcome", "source": "campaign", "factor": {"num": 2, "den": 1}, "first_purchase_within_hours": 87_600}
+
+
+async def test_a_cart_knows_its_customers_history(shop: Shop, other_shop: Shop) -> None:
+    await shop.publish(rate(10, earning={"multipliers": {"items": [WELCOME]}}))
+    for number in (501, 502):
+        person = {"id": number, "created_at": NOON.isoformat(), "updated_at": NOON.isoformat()}
+        await shop.deliver("customers/create", person)
+    await shop.deliver("orders/create", order(customer=501))
+    await shop.work()
+    regular, newcomer, foreign = await shop.customer(501), await shop.customer(502), await other_shop.customer()
+    query = "query($order: SimulatedOrderInput!) { simulateOrder(order: $order) { points } }"
+    cart: dict[str, Any] = {"currency": "USD", "lines": [{"unitPrice": "100.00"}]}
+    for customer, expected in ((regular, 1000), (newcomer, 2000)):
+        own = shop.customer_token(customer.id)
+        named = cart | {"customerId": f"gid://loyalnest/Customer/{customer.id}"}
+        assert await shop.data(query, order=named) == {"simulateOrder": {"points": expected}}
+        assert await shop.data(query, order=cart, token=own) == {"simulateOrder": {"points": expected}}
+    assert await shop.data(query, order=cart) == {"simulateOrder": {"points": 1000}}
+    answer = await shop.ask(query, order=cart | {"customerId": f"gid://loyalnest/Customer/{foreign.id}"})
+    assert [error["extensions"]["code"] for error in answer["errors"]] == ["NOT_FOUND"]
