@@ -264,6 +264,10 @@ create function points_post(
 ) returns table (ordinal bigint, position_ bigint, balance bigint, pending_ bigint)
     language plpgsql volatile
     set plan_cache_mode = force_generic_plan
+    -- Every look-up here is by a key. A plan made while a table was new, and kept, must not read it whole when it has grown.
+    set enable_hashjoin = off
+    set enable_mergejoin = off
+    set enable_seqscan = off
 as $$
 declare
     locked bigint;

@@ -1,5 +1,6 @@
 //! What every fuzzed input goes through; the stable test `mutated` in `native/core` runs the same.
 
+use loyalty_core::discount::{Config, Loyalty, evaluate_json, query_variables, trace_amount};
 use loyalty_core::earning::{
     Order, Program, Scratch, evaluate, part_ids, points, trace, trace_points,
 };
@@ -9,8 +10,9 @@ const PROGRAM: &[u8] =
 const ORDER: &[u8] =
     br#"{"currency":"USD","customer":{"tier":"gold"},"lines":[{"id":"1","unit_price":"19.99"}]}"#;
 
-/// Reads the input as a program, as an order and as a trace, and evaluates whatever can be read.
-/// Nothing may panic, and what is evaluated has to keep the laws that hold for every input.
+/// Reads the input as everything that the core reads, and evaluates whatever can be read: as a
+/// program, an order and a trace, and as a discount's metafields and cart. Nothing may panic, and what is
+/// evaluated has to keep the laws that hold for every input.
 pub fn run(input: &[u8]) {
     if let Ok(program) = Program::parse(input, 1) {
         keeps_the_laws(&program, &Order::parse(ORDER).expect("a valid order"));
@@ -22,6 +24,16 @@ pub fn run(input: &[u8]) {
         );
     }
     let _ = trace_points(input);
+    let Ok(text) = str::from_utf8(input) else {
+        return;
+    };
+    let _ = Config::parse(text);
+    let _ = Loyalty::parse(text);
+    let _ = query_variables(text);
+    match evaluate_json(text) {
+        Ok(answer) => assert!(trace_amount(&answer).expect("an answer can be read back") >= 0),
+        Err(_) => drop(trace_amount(text)),
+    }
 }
 
 fn keeps_the_laws(program: &Program, order: &Order) {

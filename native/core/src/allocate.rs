@@ -1,6 +1,6 @@
 //! Splitting a whole number into parts that add up to it.
 
-use crate::exact::{add, multiply};
+use crate::exact::{add, divide_floor, multiply};
 use crate::{Error, ErrorCode, Result};
 
 /// Splits `total` over `weights` by the largest remainder (Hamilton's method): every part is its exact
@@ -39,10 +39,10 @@ pub(crate) fn allocate_wide(total: i128, weights: &[i128]) -> Result<Vec<i128>> 
     let mut remainders: Vec<(i128, usize)> = Vec::with_capacity(weights.len());
     let mut left = total;
     for (index, weight) in weights.iter().enumerate() {
-        let product = multiply(total, *weight)?;
-        parts[index] = product / sum;
-        left -= parts[index];
-        remainders.push((product % sum, index));
+        let (quota, remainder) = divide_floor(multiply(total, *weight)?, sum);
+        parts[index] = quota;
+        left -= quota;
+        remainders.push((remainder, index));
     }
     remainders
         .sort_unstable_by(|first, second| second.0.cmp(&first.0).then(first.1.cmp(&second.1)));

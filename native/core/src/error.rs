@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+const FIELD_SHOWN_MAX: usize = 64;
+
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// Why an input was refused. `as_str` gives the stable name that leaves the core.
@@ -40,6 +42,27 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
+    pub const ALL: [ErrorCode; 18] = [
+        ErrorCode::JsonInvalid,
+        ErrorCode::FieldMissing,
+        ErrorCode::FieldUnknown,
+        ErrorCode::FieldType,
+        ErrorCode::ValueInvalid,
+        ErrorCode::ValueNegative,
+        ErrorCode::ValueZero,
+        ErrorCode::ValueTooLarge,
+        ErrorCode::IdDuplicate,
+        ErrorCode::IdReserved,
+        ErrorCode::CurrencyUnknown,
+        ErrorCode::CurrencyMismatch,
+        ErrorCode::AmountInvalid,
+        ErrorCode::AmountPrecision,
+        ErrorCode::MultiplierBelowOne,
+        ErrorCode::FractionTooFine,
+        ErrorCode::Overflow,
+        ErrorCode::TraceInconsistent,
+    ];
+
     pub const fn as_str(self) -> &'static str {
         match self {
             ErrorCode::JsonInvalid => "JSON_INVALID",
@@ -88,6 +111,8 @@ impl Error {
 
     /// The same error seen from one level further out: `field` is put before the path.
     pub fn inside(mut self, field: &str) -> Error {
+        // A name can be the sender's own, of any length; its beginning is enough to find it.
+        let field: String = field.chars().take(FIELD_SHOWN_MAX).collect();
         let joint = match self.path.as_str() {
             "" => "",
             path if path.starts_with('[') => "",
@@ -128,5 +153,7 @@ mod tests {
             .inside("rules");
         assert_eq!(error.path, "rules[0].rate.per");
         assert_eq!(error.to_string(), "rules[0].rate.per: must not be zero");
+        let long = Error::overflow().inside(&"ü".repeat(10_000));
+        assert_eq!(long.path, "ü".repeat(FIELD_SHOWN_MAX));
     }
 }

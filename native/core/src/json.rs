@@ -126,17 +126,29 @@ pub fn list_of<'s, 'a, T>(
     max: usize,
     mut read: impl FnMut(&'s Node<'a>) -> Result<T>,
 ) -> Result<Vec<T>> {
+    let mut list = Vec::new();
+    each_of(node, max, |element| {
+        list.push(read(element)?);
+        Ok(())
+    })?;
+    Ok(list)
+}
+
+/// [`list_of`] for what keeps its results elsewhere.
+pub fn each_of<'s, 'a>(
+    node: &'s Node<'a>,
+    max: usize,
+    mut read: impl FnMut(&'s Node<'a>) -> Result<()>,
+) -> Result<()> {
     let list = node.list()?;
     if list.len() > max {
-        return Err(Error::new(
-            ErrorCode::ValueTooLarge,
-            format!("must have at most {max} elements"),
-        ));
+        let message = format!("must have at most {max} elements");
+        return Err(Error::new(ErrorCode::ValueTooLarge, message));
     }
-    list.iter()
-        .enumerate()
-        .map(|(index, element)| read(element).map_err(|error| error.inside_element(index)))
-        .collect()
+    for (index, element) in list.iter().enumerate() {
+        read(element).map_err(|error| error.inside_element(index))?;
+    }
+    Ok(())
 }
 
 /// Reads an integer from `min` to `max`, where `min` is 0 or more.
@@ -223,7 +235,7 @@ impl<'de> Visitor<'de> for NodeVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Visited<'de, A::Error> {
-        let mut fields: Vec<(Cow<'de, str>, Node<'de>)> = Vec::new();
+        let mut fields: Vec<(Cow<'de, str>, Node<'de>)> = Vec::with_capacity(8);
         while let Some(key) = entries.next_key::<Node<'de>>()? {
             let Node::Text(name) = key else {
                 return Err(A::Error::custom("a field name must be a text"));

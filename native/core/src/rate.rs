@@ -1,6 +1,6 @@
 //! Exact rates, and division with its rounding named at every call.
 
-use crate::exact::greatest_common_divisor;
+use crate::exact::{divide_floor, greatest_common_divisor};
 use crate::money::split_decimal;
 use crate::{Error, ErrorCode, Result};
 
@@ -49,8 +49,7 @@ pub fn divide(numerator: i128, denominator: i128, rounding: Rounding) -> Result<
     if denominator <= 0 {
         return Err(refused_denominator(denominator == 0));
     }
-    let floor = numerator.div_euclid(denominator);
-    let remainder = numerator.rem_euclid(denominator);
+    let (floor, remainder) = divide_floor(numerator, denominator);
     // Comparing the remainder with its complement asks "more than half?" without doubling anything.
     let complement = denominator - remainder;
     let up = match rounding {

@@ -1,5 +1,6 @@
 //! Thousands of damaged documents through the entry of the fuzz target, on a stable compiler.
 
+use serde_json::{Map, Value};
 use std::fs;
 use std::path::PathBuf;
 
@@ -25,40 +26,41 @@ fn damaged_documents_are_refused_or_keep_the_laws() {
     }
 }
 
-/// Every program and order of the golden cases, and the trace of every pair.
+/// Every document of the golden cases, each discount's case as a whole, and the trace of every evaluation.
 fn documents() -> Vec<Vec<u8>> {
     let vectors = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../vectors");
     let mut paths: Vec<PathBuf> = fs::read_dir(vectors)
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| {
-            path.file_name()
-                .unwrap()
-                .to_str()
-                .unwrap()
-                .starts_with("earning_")
-        })
         .collect();
     paths.sort();
     let mut documents = Vec::new();
     for path in paths {
-        let file: serde_json::Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+        let file: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
         for case in file["cases"].as_array().unwrap() {
-            let [program, order] =
-                ["program", "order"].map(|name| case[name].to_string().into_bytes());
-            documents.extend(trace(&program, &order));
-            documents.extend([program, order]);
+            let mut whole = Map::new();
+            for name in ["program", "order", "config", "customer", "cart", "classes"] {
+                if let Some(document) = case.get(name) {
+                    documents.push(document.to_string().into_bytes());
+                    whole.insert(name.to_string(), document.clone());
+                }
+            }
+            if whole.contains_key("cart") {
+                documents.push(Value::Object(whole).to_string().into_bytes());
+            }
+            documents.extend(trace(case));
         }
     }
     documents
 }
 
-fn trace(program: &[u8], order: &[u8]) -> Option<Vec<u8>> {
+fn trace(case: &Value) -> Option<Vec<u8>> {
+    let [program, order] = ["program", "order"].map(|name| case[name].to_string());
     use loyalty_core::earning::{Order, Program, Scratch, trace};
-    let program = Program::parse(program, 1).ok()?;
+    let program = Program::parse(program.as_bytes(), 1).ok()?;
     trace(
         &program,
-        &Order::parse(order).ok()?,
+        &Order::parse(order.as_bytes()).ok()?,
         &mut Scratch::default(),
     )
     .ok()

@@ -2,7 +2,7 @@
 
 use super::cart::Cart;
 use super::conditions::Reason;
-use super::config::{Config, Offer, Value};
+use super::config::{Offer, Value};
 use super::customer::Customer;
 use crate::{Money, Rate, Result, Rounding, divide};
 use std::cmp::Ordering;
@@ -40,49 +40,54 @@ pub(crate) enum How {
     Delivery,
 }
 
+/// What every quote of an evaluation has in common.
+pub(crate) struct Terms<'e, 'c> {
+    pub customer: &'e Customer,
+    pub cart: &'e Cart<'c>,
+    /// The factor from the shop's minor units to the cart's.
+    pub conversion: Rate,
+}
+
 /// The quote of an offer on `lines` (indices), which cost `base_minor` together.
 pub(crate) fn quote(
     offer: &Offer,
-    config: &Config,
-    customer: &Customer,
-    cart: &Cart<'_>,
+    terms: &Terms<'_, '_>,
     lines: &[usize],
     base_minor: i64,
 ) -> std::result::Result<Quote, Reason> {
-    let overflow = |_| Reason::Overflow;
-    if let Value::FreeShipping = offer.value {
-        return match cart.deliveries {
-            0 => Err(Reason::NoDelivery),
-            _ => Ok(Quote {
-                base_minor: cart.delivery_minor,
-                amount_minor: cart.delivery_minor,
-                how: How::Delivery,
-            }),
-        };
-    }
-    let conversion = cart.conversion(config.currency).map_err(overflow)?;
+    let cart = terms.cart;
     let quote = match &offer.value {
-        Value::AmountOff(amount) => {
-            amount_off(*amount, conversion, base_minor).map_err(overflow)?
-        }
+        Value::FreeShipping => return free_delivery(cart),
+        Value::AmountOff(amount) => amount_off(*amount, terms.conversion, base_minor),
         Value::Percentage { share, at_most, .. } => {
-            percentage(*share, *at_most, conversion, base_minor).map_err(overflow)?
+            percentage(*share, *at_most, terms.conversion, base_minor)
         }
-        Value::FreeProduct { quantity } => free_units(*quantity, cart, lines).map_err(overflow)?,
+        Value::FreeProduct { quantity } => free_units(*quantity, cart, lines),
         Value::PayWithPoints {
             points,
             worth,
             share,
         } => {
-            let available = available_points(customer, cart)?;
-            let value = point_value(*points, *worth, conversion).map_err(overflow)?;
-            pay_with_points(available, value, *share, base_minor).map_err(overflow)?
+            let available = available_points(terms.customer, cart)?;
+            point_value(*points, *worth, terms.conversion)
+                .and_then(|value| pay_with_points(available, value, *share, base_minor))
         }
-        Value::FreeShipping => unreachable!("answered above"),
     };
-    match quote.amount_minor {
-        0 => Err(Reason::RoundedToNothing),
-        _ => Ok(quote),
+    match quote {
+        Ok(quote) if quote.amount_minor == 0 => Err(Reason::RoundedToNothing),
+        // Rates and amounts were checked when they were read, so nothing else can go wrong.
+        other => other.map_err(|_| Reason::Overflow),
+    }
+}
+
+fn free_delivery(cart: &Cart<'_>) -> std::result::Result<Quote, Reason> {
+    match cart.deliveries {
+        0 => Err(Reason::NoDelivery),
+        _ => Ok(Quote {
+            base_minor: cart.delivery_minor,
+            amount_minor: cart.delivery_minor,
+            how: How::Delivery,
+        }),
     }
 }
 

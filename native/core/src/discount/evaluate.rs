@@ -1,11 +1,11 @@
 //! Which offers apply together: the best for every line, then the best for the order.
 
-use super::amount::{How, Quote, quote};
+use super::amount::{How, Quote, Terms, quote};
 use super::cart::{Cart, Line};
 use super::conditions::{Reason, check};
 use super::config::{Class, Config, Offer};
 use super::customer::Customer;
-use crate::{Money, Result};
+use crate::{Money, Rate, Result};
 use std::cmp::Ordering;
 
 /// The verdict on every offer, in the order of the config.
@@ -74,8 +74,7 @@ impl Applied {
 
 struct Evaluation<'e, 'c> {
     config: &'e Config,
-    customer: &'e Customer,
-    cart: &'e Cart<'c>,
+    terms: Terms<'e, 'c>,
     verdicts: Vec<Option<Verdict>>,
     codes: Vec<Option<&'c str>>,
     taken_lines: Vec<bool>,
@@ -98,8 +97,13 @@ pub fn evaluate(
     let count = config.offers.len();
     let mut evaluation = Evaluation {
         config,
-        customer,
-        cart,
+        terms: Terms {
+            customer,
+            cart,
+            conversion: cart
+                .conversion(config.currency)
+                .map_err(|error| error.inside("rate"))?,
+        },
         verdicts: vec![None; count],
         codes: vec![None; count],
         taken_lines: vec![false; cart.lines.len()],
@@ -156,21 +160,13 @@ impl Evaluation<'_, '_> {
         lines: &[usize],
         base_minor: i64,
     ) -> std::result::Result<Quote, Reason> {
-        let offer = &self.config.offers[index];
-        quote(
-            offer,
-            self.config,
-            self.customer,
-            self.cart,
-            lines,
-            base_minor,
-        )
+        quote(&self.config.offers[index], &self.terms, lines, base_minor)
     }
 
     fn reaches_minimum(&self, index: usize, base_minor: i64) -> bool {
         match self.config.offers[index].minimum_subtotal {
             None => true,
-            Some(minimum) => at_least(base_minor, minimum, self.config, self.cart),
+            Some(minimum) => at_least(base_minor, minimum, self.terms.conversion),
         }
     }
 
@@ -178,8 +174,7 @@ impl Evaluation<'_, '_> {
     fn decide_products(&mut self) -> i64 {
         let mut ranked: Vec<(usize, Quote, Vec<usize>)> = Vec::new();
         for index in self.open_offers(Class::Product) {
-            let lines = self.eligible_lines(index);
-            let base_minor = self.cost_of(&lines);
+            let (lines, base_minor) = self.eligible_lines(index);
             if lines.is_empty() {
                 self.refuse(index, Reason::NothingEligible);
             } else if !self.reaches_minimum(index, base_minor) {
@@ -257,21 +252,26 @@ impl Evaluation<'_, '_> {
         }
     }
 
-    fn eligible_lines(&self, index: usize) -> Vec<usize> {
+    /// The lines an offer may discount, and what they cost together.
+    fn eligible_lines(&self, index: usize) -> (Vec<usize>, i64) {
         let offer = &self.config.offers[index];
-        let lines = self.cart.lines.iter().enumerate();
-        lines
-            .filter(|(_, line)| is_eligible(offer, line))
-            .map(|(index, _)| index)
-            .collect()
+        let mut lines = Vec::new();
+        let mut cost = 0;
+        for (index, line) in self.terms.cart.lines.iter().enumerate() {
+            if is_eligible(offer, line) {
+                lines.push(index);
+                // They are part of a cart whose sum was checked, so theirs cannot overflow.
+                cost += line.subtotal_minor;
+            }
+        }
+        (lines, cost)
     }
 
-    /// The lines are part of a cart whose sum was checked, so theirs cannot overflow.
     fn cost_of(&self, lines: &[usize]) -> i64 {
-        lines
+        let costs = lines
             .iter()
-            .map(|line| self.cart.lines[*line].subtotal_minor)
-            .sum()
+            .map(|line| self.terms.cart.lines[*line].subtotal_minor);
+        costs.sum()
     }
 }
 
@@ -294,12 +294,9 @@ fn same_id(first: &str, second: &str) -> bool {
 }
 
 /// Whether an amount of the cart reaches a minimum of the shop, compared exactly and without rounding.
-fn at_least(base_minor: i64, minimum: Money, config: &Config, cart: &Cart<'_>) -> bool {
-    // A conversion that does not fit asks for more than any cart holds.
-    cart.conversion(config.currency).is_ok_and(|conversion| {
-        i128::from(base_minor) * i128::from(conversion.den())
-            >= i128::from(minimum.minor) * i128::from(conversion.num())
-    })
+fn at_least(base_minor: i64, minimum: Money, conversion: Rate) -> bool {
+    i128::from(base_minor) * i128::from(conversion.den())
+        >= i128::from(minimum.minor) * i128::from(conversion.num())
 }
 
 /// The position of the highest rate, the earlier offer among equals.

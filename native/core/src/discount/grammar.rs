@@ -63,7 +63,7 @@ impl<'de> Reader<'de> {
     }
 
     fn word(&mut self, word: &str) -> Read<()> {
-        match self.rest().starts_with(word) {
+        match self.bytes(self.at).starts_with(word.as_bytes()) {
             true => {
                 self.at += word.len();
                 Ok(())
@@ -72,18 +72,18 @@ impl<'de> Reader<'de> {
         }
     }
 
-    fn rest(&self) -> &'de str {
-        self.text.get(self.at..).unwrap_or_default()
+    fn bytes(&self, from: usize) -> &'de [u8] {
+        self.text.as_bytes().get(from..).unwrap_or_default()
     }
 
     fn skip_digits(&mut self) -> Read<()> {
-        let start = self.at;
-        while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
-            self.at += 1;
-        }
-        match self.at > start {
-            true => Ok(()),
-            false => self.refuse("expected a digit"),
+        let bytes = self.bytes(self.at).iter();
+        match bytes.take_while(|byte| byte.is_ascii_digit()).count() {
+            0 => self.refuse("expected a digit"),
+            digits => {
+                self.at += digits;
+                Ok(())
+            }
         }
     }
 
@@ -126,10 +126,7 @@ impl<'de> Reader<'de> {
         let mut unescaped = String::new();
         loop {
             let start = self.at;
-            let bytes = self.text.as_bytes().iter().skip(start);
-            self.at += bytes
-                .take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20))
-                .count();
+            self.at += plain_bytes(self.bytes(start));
             let run = self.text.get(start..self.at).unwrap_or_default();
             let stop = self.peek();
             self.at += usize::from(stop.is_some());
@@ -200,8 +197,6 @@ impl<'de> Reader<'de> {
                 return self.refuse("expected a comma or the end");
             }
             self.at += 1;
-            // Nothing but an element may follow; `]` and `}` are none.
-            self.next_token();
         }
         Ok(true)
     }
@@ -218,20 +213,17 @@ impl<'de> Reader<'de> {
     }
 }
 
+/// How many bytes of a string stand for themselves, up to its end, an escape or a control character.
+fn plain_bytes(bytes: &[u8]) -> usize {
+    let special = |byte: &u8| *byte == b'"' || *byte == b'\\' || *byte < 0x20;
+    bytes.iter().position(special).unwrap_or(bytes.len())
+}
+
 /// An integer that serde_json takes for one; it reads `-0` as a float.
 fn signed(text: &str) -> Option<i64> {
-    let (negative, digits) = match text.strip_prefix('-') {
-        Some("0") => return None,
-        Some(digits) => (true, digits),
-        None => (false, text),
-    };
-    // Digits are gathered with their sign, so that the smallest integer can be read too.
-    digits.bytes().try_fold(0_i64, |number, byte| {
-        let digit = i64::from(byte.wrapping_sub(b'0'));
-        number
-            .checked_mul(10)?
-            .checked_add(if negative { -digit } else { digit })
-    })
+    text.parse()
+        .ok()
+        .filter(|number| *number != 0 || text == "0")
 }
 
 impl<'de> Deserializer<'de> for &mut Reader<'de> {
@@ -287,7 +279,9 @@ impl<'de> MapAccess<'de> for Elements<'_, 'de> {
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Read<Option<K::Value>> {
         match self.reader.next_element(&mut self.first, b'}')? {
-            true if self.reader.peek() != Some(b'"') => self.reader.refuse("expected a field name"),
+            true if self.reader.next_token() != Some(b'"') => {
+                self.reader.refuse("expected a field name")
+            }
             true => seed.deserialize(&mut *self.reader).map(Some),
             false => Ok(None),
         }

@@ -14,6 +14,8 @@ mod evaluate;
 mod explain;
 mod grammar;
 mod moment;
+#[cfg(test)]
+mod tests;
 
 pub use cart::{Cart, Clock, Line};
 pub use conditions::Reason;

@@ -22,7 +22,7 @@ pub(super) enum Exclusion {
 
 /// The ids of an order's parts: its lines, then `shipping` and `tip` where the program counts them.
 pub fn part_ids<'o>(program: &Program, order: &'o Order) -> impl Iterator<Item = &'o str> {
-    let lines = order.lines.iter().map(|line| line.id.as_ref());
+    let lines = order.lines.iter().map(|line| order.texts.get(line.id));
     let shipping = program.base.shipping.then_some(SHIPPING);
     lines
         .chain(shipping)
@@ -45,7 +45,7 @@ pub(super) fn collect_parts(
     for (index, line) in order.lines.iter().enumerate() {
         let base = line_base(program, order, line)
             .map_err(|error| error.inside_element(index).inside("lines"))?;
-        let excluded = exclusion(program, line).is_some();
+        let excluded = exclusion(program, order, line).is_some();
         push(if excluded { 0 } else { base.max(0) })?;
     }
     if program.base.shipping {
@@ -57,25 +57,23 @@ pub(super) fn collect_parts(
     Ok(eligible)
 }
 
-pub(super) fn exclusion(program: &Program, line: &Line) -> Option<Exclusion> {
+pub(super) fn exclusion(program: &Program, order: &Order, line: &Line) -> Option<Exclusion> {
     if line.gift_card && !program.base.gift_cards {
         return Some(Exclusion::GiftCard);
     }
-    program.exclusions.choose(line).map(Exclusion::Chosen)
+    program
+        .exclusions
+        .choose(order, line)
+        .map(Exclusion::Chosen)
 }
 
 /// Price, less the discount and with or without tax as the program says. It is below zero only for
 /// orders that contradict themselves; their lines then count as zero.
 pub(super) fn line_base(program: &Program, order: &Order, line: &Line) -> Result<i64> {
-    line_price(line)?
+    line.price
         .checked_sub(counted_discount(program, line))
         .and_then(|base| base.checked_add(tax_effect(program, order, line.tax)))
         .ok_or_else(Error::overflow)
-}
-
-pub(super) fn line_price(line: &Line) -> Result<i64> {
-    let price = line.unit_price.checked_mul(line.quantity);
-    price.ok_or_else(Error::overflow)
 }
 
 pub(super) fn counted_discount(program: &Program, line: &Line) -> i64 {
@@ -102,9 +100,8 @@ pub(super) fn shipping_base(program: &Program, order: &Order) -> Result<i64> {
     Ok(base.ok_or_else(Error::overflow)?.max(0))
 }
 
-/// How much of an order counts.
+/// The amount of an order that does not count, and the share that does.
 pub(super) struct Counted {
-    pub(super) payable: i64,
     pub(super) uncounted: i64,
     pub(super) share: Rate,
 }
@@ -126,39 +123,10 @@ pub(super) fn counted(program: &Program, order: &Order) -> Result<Counted> {
             uncounted = uncounted.checked_add(paid).ok_or_else(Error::overflow)?;
         }
     }
-    let payable = payable(order)?;
     let share = match uncounted {
         0 => Rate::ONE,
-        _ if uncounted >= payable => Rate::ZERO,
-        _ => Rate::new(payable - uncounted, payable)?,
+        _ if uncounted >= order.payable => Rate::ZERO,
+        _ => Rate::new(order.payable - uncounted, order.payable)?,
     };
-    Ok(Counted {
-        payable,
-        uncounted,
-        share,
-    })
-}
-
-fn payable(order: &Order) -> Result<i64> {
-    let tax = |tax: i64| if order.taxes_included { 0 } else { tax };
-    let mut payable: i64 = 0;
-    let mut pay = |amount: i64| {
-        payable = payable.checked_add(amount).ok_or_else(Error::overflow)?;
-        Ok::<(), Error>(())
-    };
-    for (index, line) in order.lines.iter().enumerate() {
-        let price =
-            line_price(line).map_err(|error| error.inside_element(index).inside("lines"))?;
-        pay((price - line.discount).max(0))?;
-        pay(tax(line.tax))?;
-    }
-    for amount in [
-        order.shipping,
-        tax(order.shipping_tax),
-        order.tip,
-        order.duties,
-    ] {
-        pay(amount)?;
-    }
-    Ok(payable)
+    Ok(Counted { uncounted, share })
 }

@@ -1,53 +1,12 @@
 //! When a rule or multiplier applies to an order, and which of its lines it takes.
 
+use super::names::{Names, Run, must_not_be_empty};
 use super::order::{Customer, Line, Order};
 use super::reason::Reason;
 use crate::json::{self, Node, Object};
 use crate::{Error, ErrorCode, Rate, Result};
 
-const NAMES_MAX: usize = 10_000;
-const TEXT_MAX: usize = 255;
 const HOURS_MAX: i64 = 24 * 3660;
-
-/// Names in order, so that one is found by halving.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct Names(Vec<Box<str>>);
-
-impl Names {
-    fn read(object: &Object<'_>, field: &str) -> Result<Names> {
-        let names = object.optional(field, |node| {
-            json::list_of(node, NAMES_MAX, |name| {
-                Ok(Box::from(json::short_text(name, TEXT_MAX)?))
-            })
-        })?;
-        let mut names: Vec<Box<str>> = names.unwrap_or_default();
-        names.sort_unstable();
-        Ok(Names(names))
-    }
-
-    /// An absent list asks for nothing. An empty one could be meant either way, so it is refused.
-    fn read_filled(object: &Object<'_>, field: &str) -> Result<Names> {
-        let names = Names::read(object, field)?;
-        if names.is_empty() && object.optional(field, |_| Ok(()))?.is_some() {
-            return Err(must_not_be_empty().inside(field));
-        }
-        Ok(names)
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    pub(super) fn contain(&self, name: &str) -> bool {
-        self.0
-            .binary_search_by(|candidate| candidate.as_ref().cmp(name))
-            .is_ok()
-    }
-
-    fn contain_any(&self, names: &[Box<str>]) -> bool {
-        !self.is_empty() && names.iter().any(|name| self.contain(name))
-    }
-}
 
 /// Products chosen by id, by collection or by tag; a line belongs when any of the three says so.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -90,12 +49,13 @@ impl Items {
         self.products.is_empty() && self.collections.is_empty() && self.tags.is_empty()
     }
 
-    pub(super) fn choose(&self, line: &Line) -> Option<ChosenBy> {
-        if self.products.contain(&line.product_id) {
+    pub(super) fn choose(&self, order: &Order, line: &Line) -> Option<ChosenBy> {
+        let texts = &order.texts;
+        if self.products.contain_any(texts, line.product_id) {
             Some(ChosenBy::Product)
-        } else if self.collections.contain_any(&line.collections) {
+        } else if self.collections.contain_any(texts, line.collections) {
             Some(ChosenBy::Collection)
-        } else if self.tags.contain_any(&line.tags) {
+        } else if self.tags.contain_any(texts, line.tags) {
             Some(ChosenBy::Tag)
         } else {
             None
@@ -124,17 +84,16 @@ impl Filter {
 
     /// Whether a part is taken. Shipping and tip are no lines and belong to no product, so a filter
     /// with `only` leaves them out.
-    pub(super) fn takes(&self, line: Option<&Line>) -> bool {
-        match line {
+    pub(super) fn takes(&self, order: &Order, part: usize) -> bool {
+        let chosen = |items: &Option<Items>, line: &Line| {
+            items
+                .as_ref()
+                .map(|items| items.choose(order, line).is_some())
+        };
+        match order.lines.get(part) {
             None => self.only.is_none(),
             Some(line) => {
-                self.only
-                    .as_ref()
-                    .is_none_or(|only| only.choose(line).is_some())
-                    && self
-                        .except
-                        .as_ref()
-                        .is_none_or(|except| except.choose(line).is_none())
+                chosen(&self.only, line) != Some(false) && chosen(&self.except, line) != Some(true)
             }
         }
     }
@@ -198,16 +157,15 @@ impl Conditions {
         if self.ends_at.is_some_and(|ends_at| order.at >= ends_at) {
             return Some(Reason::Ended);
         }
-        let has = |names: &Names, name: &Option<Box<str>>| {
-            names.is_empty() || name.as_ref().is_some_and(|name| names.contain(name))
-        };
-        if !has(&self.tiers, &customer.tier) {
+        let fails =
+            |wanted: &Names, run: Run| !wanted.is_empty() && !wanted.contain_any(&order.texts, run);
+        if fails(&self.tiers, customer.tier) {
             return Some(Reason::TierDiffers);
         }
-        if !self.segments.is_empty() && !self.segments.contain_any(&customer.segments) {
+        if fails(&self.segments, customer.segments) {
             return Some(Reason::SegmentDiffers);
         }
-        if !has(&self.countries, &order.country) {
+        if fails(&self.countries, order.country) {
             return Some(Reason::CountryDiffers);
         }
         let hours = self.first_purchase_within_hours?;
@@ -238,11 +196,4 @@ pub(super) fn read_amount(node: &Node<'_>) -> Result<Rate> {
         ));
     }
     Ok(amount)
-}
-
-fn must_not_be_empty() -> Error {
-    Error::new(
-        ErrorCode::ValueInvalid,
-        "must not be empty; leave it out instead",
-    )
 }

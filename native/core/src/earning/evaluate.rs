@@ -7,7 +7,7 @@ use super::program::Program;
 use super::reason::Reason;
 use super::rules::{Outcome, fire, part_weights};
 use crate::allocate::allocate_wide;
-use crate::exact::{add, product};
+use crate::exact::{add, multiply, product};
 use crate::{Error, Points, Rate, Result, Rounding, divide};
 
 /// What an order earns.
@@ -45,6 +45,8 @@ pub(super) struct Case<'a> {
     pub(super) factor: i64,
     /// Exact points are whole numbers over this: minor units, `per`, factors, exchange rate and share.
     pub(super) denominator: i128,
+    /// One point at a factor of one over the factor multiple, over the denominator.
+    pub(super) flat_weight: i128,
 }
 
 /// A case and what it comes to.
@@ -140,13 +142,13 @@ impl<'a> Case<'a> {
     fn new(program: &'a Program, order: &'a Order, eligible: i64) -> Result<Case<'a>> {
         let counted = counted(program, order)?;
         let exchange = exchange(program, order);
-        let denominator = product(&[
+        let flat_weight = product(&[
             order.currency.minor_per_unit(),
             program.per_multiple,
-            program.factor_multiple,
             exchange.map_or(1, Rate::den),
             counted.share.den(),
         ])?;
+        let denominator = multiply(flat_weight, i128::from(program.factor_multiple))?;
         let factor = program.factor_multiple;
         Ok(Case {
             program,
@@ -156,6 +158,7 @@ impl<'a> Case<'a> {
             exchange,
             factor,
             denominator,
+            flat_weight,
         })
     }
 

@@ -2,7 +2,7 @@
 
 use super::base::Part;
 use super::evaluate::Case;
-use super::order::{Customer, Line};
+use super::order::Customer;
 use super::program::{Multiplier, Program, Stacking};
 use super::reason::Reason;
 use super::rules::taken_base;
@@ -37,11 +37,10 @@ pub(super) fn stack_multipliers(
     );
     let singles_out = active().any(|multiplier| !multiplier.filter.takes_all());
     for (index, part) in parts.iter_mut().enumerate() {
-        let line = case.order.lines.get(index);
         part.factor = match singles_out {
             true => stacked(
                 program,
-                active().filter(|multiplier| multiplier.filter.takes(line)),
+                active().filter(|multiplier| multiplier.filter.takes(case.order, index)),
             ),
             false => of_all,
         };
@@ -69,17 +68,18 @@ fn scaled(program: &Program, factor: Rate) -> i64 {
     factor.num() * (program.factor_multiple / factor.den())
 }
 
-/// The multiplier that sets the factor of a line under best-of stacking: the first of the largest.
-pub(super) fn best<'p>(
-    program: &'p Program,
+/// The multiplier that sets the factor of a part under best-of stacking: the first of the largest.
+pub(super) fn best<'a>(
+    case: &Case<'a>,
     why_not: &[Option<Reason>],
-    line: Option<&Line>,
-) -> Option<&'p Multiplier> {
+    part: usize,
+) -> Option<&'a Multiplier> {
+    let program = case.program;
     let mut best: Option<&Multiplier> = None;
     for (multiplier, why_not) in program.multipliers.items.iter().zip(why_not) {
         let factor = scaled(program, multiplier.factor);
         let better = best.is_none_or(|best| factor > scaled(program, best.factor));
-        if why_not.is_none() && multiplier.filter.takes(line) && better {
+        if why_not.is_none() && multiplier.filter.takes(case.order, part) && better {
             best = Some(multiplier);
         }
     }

@@ -21,6 +21,7 @@ mod conditions;
 mod evaluate;
 mod factors;
 mod fraction;
+mod names;
 mod order;
 mod program;
 mod program_json;
@@ -31,7 +32,7 @@ mod trace;
 
 pub use base::part_ids;
 pub use evaluate::{Evaluation, Scratch, evaluate, points};
-pub use order::{Customer, Line, Order};
+pub use order::Order;
 pub use program::Program;
 pub use reason::Reason;
 pub use recheck::trace_points;

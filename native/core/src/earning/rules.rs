@@ -7,7 +7,7 @@ use super::order::{Customer, Order};
 use super::program::{Kind, PointsPer, Rule};
 use super::reason::Reason;
 use crate::allocate::allocate_wide;
-use crate::exact::{add, multiply, product};
+use crate::exact::{add, divide_floor, multiply, product};
 use crate::{Error, Rate, Result};
 
 /// What became of a rule.
@@ -58,7 +58,7 @@ pub(super) fn fire(
             if items == 0 {
                 return Ok(Outcome::silent(Reason::NoMatchingLine));
             }
-            let weight = multiply(i128::from(*points), flat_weight(case))?;
+            let weight = multiply(i128::from(*points), case.flat_weight)?;
             (items, multiply(factored, weight)?)
         }
         Kind::PerOrder { points } => (1, flat(case, rule, *points, 1)?),
@@ -164,7 +164,7 @@ fn add_weights(
             for (index, part) in taken() {
                 let factor = factor(case, rule, part.factor);
                 let items = product(&[*points, quantity(case.order, index), factor])?;
-                weights[index] = add(weights[index], multiply(items, flat_weight(case))?)?;
+                weights[index] = add(weights[index], multiply(items, case.flat_weight)?)?;
             }
         }
         // Points for the whole order belong to its parts by what each brought.
@@ -188,24 +188,21 @@ fn taken<'a>(
     filter: &'a Filter,
     parts: &'a [Part],
 ) -> impl Iterator<Item = (usize, &'a Part)> {
-    let takes =
-        |(index, part): &(usize, &Part)| part.base > 0 && filter.takes(order.lines.get(*index));
+    let takes = |(index, part): &(usize, &Part)| part.base > 0 && filter.takes(order, *index);
     parts.iter().enumerate().filter(takes)
 }
 
-/// How many whole times the counted part of `base` reaches `amount` of the program's currency.
+/// How many whole times the counted part of `base` reaches `amount` of the program's currency; none
+/// when the order's currency cannot be exchanged into it.
 fn times_reached(case: &Case<'_>, base: i64, amount: Rate) -> Result<Option<i64>> {
     let Some(exchange) = case.exchange else {
         return Ok(None);
     };
     let spent = product(&[base, case.counted.share.num(), exchange.num(), amount.den()])?;
-    let unit = product(&[
-        case.order.currency.minor_per_unit(),
-        case.counted.share.den(),
-        exchange.den(),
-        amount.num(),
-    ])?;
-    i64::try_from(spent / unit)
+    let unit = case.order.currency.minor_per_unit();
+    let goal = product(&[unit, case.counted.share.den(), exchange.den(), amount.num()])?;
+    let (times, _) = divide_floor(spent, goal);
+    i64::try_from(times)
         .map(Some)
         .map_err(|_| Error::overflow())
 }
@@ -251,12 +248,7 @@ fn rate_weight(case: &Case<'_>, rule: &Rule) -> Result<Option<i128>> {
 
 fn flat(case: &Case<'_>, rule: &Rule, points: i64, times: i64) -> Result<i128> {
     let factored = product(&[points, times, factor(case, rule, case.factor)])?;
-    multiply(factored, flat_weight(case))
-}
-
-/// One point at a factor of one over the factor multiple, over the case's denominator.
-fn flat_weight(case: &Case<'_>) -> i128 {
-    case.denominator / i128::from(case.program.factor_multiple)
+    multiply(factored, case.flat_weight)
 }
 
 fn factor(case: &Case<'_>, rule: &Rule, factor: i64) -> i64 {

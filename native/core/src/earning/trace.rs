@@ -2,9 +2,7 @@
 //!
 //! Fractions are texts such as `58698/10`, because they can exceed what JSON readers keep exactly.
 
-use super::base::{
-    Exclusion, counted_discount, exclusion, line_base, line_price, part_ids, tax_effect,
-};
+use super::base::{Exclusion, counted_discount, exclusion, line_base, part_ids, tax_effect};
 use super::conditions::ChosenBy;
 use super::evaluate::{Case, Measured, Scratch, measure};
 use super::factors::best;
@@ -120,7 +118,7 @@ pub fn trace(program: &Program, order: &Order, scratch: &mut Scratch) -> Result<
         reason: measured.reason.map(Reason::as_str),
         amounts: amounts(program, order)?,
         eligible_minor: case.eligible,
-        payable_minor: case.counted.payable,
+        payable_minor: order.payable,
         uncounted_minor: case.counted.uncounted,
         counted_share: rate_text(case.counted.share),
         base_minor: case.base_minor()?,
@@ -199,7 +197,7 @@ fn multipliers<'a>(case: &Case<'a>, scratch: &Scratch) -> Vec<MultiplierTrace<'a
     let used: Vec<&Multiplier> = match program.multipliers.stacking {
         Stacking::Additive => program.multipliers.items.iter().collect(),
         Stacking::BestOf => parts
-            .filter_map(|(index, _)| best(program, why_not, case.order.lines.get(index)))
+            .filter_map(|(index, _)| best(case, why_not, index))
             .collect(),
     };
     let explain = |(multiplier, why_not): (&'a Multiplier, &Option<Reason>)| {
@@ -235,11 +233,12 @@ fn parts<'a>(measured: &Measured<'a>, scratch: &Scratch) -> Result<Vec<PartTrace
             .items
             .iter()
             .zip(&scratch.multipliers);
-        let reaching = multipliers
-            .filter(|(multiplier, why_not)| why_not.is_none() && multiplier.filter.takes(line));
+        let reaching = multipliers.filter(|(multiplier, why_not)| {
+            why_not.is_none() && multiplier.filter.takes(case.order, index)
+        });
         let rules = case.program.rules.iter().zip(&scratch.rules);
         let fired = rules.filter(|(rule, outcome)| {
-            outcome.why_not.is_none() && part.base > 0 && rule.filter.takes(line)
+            outcome.why_not.is_none() && part.base > 0 && rule.filter.takes(case.order, index)
         });
         PartTrace {
             id,
@@ -275,8 +274,8 @@ fn amounts<'a>(program: &Program, order: &'a Order) -> Result<Vec<Amount<'a>>> {
     };
     for line in &order.lines {
         let (id, price, tax) = (
-            Some(line.id.as_ref()),
-            line_price(line)?,
+            Some(order.texts.get(line.id)),
+            line.price,
             tax_effect(program, order, line.tax),
         );
         push(id, "PRICE", price, price);
@@ -288,13 +287,13 @@ fn amounts<'a>(program: &Program, order: &'a Order) -> Result<Vec<Amount<'a>>> {
         );
         push(id, "TAX", line.tax, tax);
         let base = line_base(program, order, line)?;
-        let kept_out = match exclusion(program, line) {
+        let kept_out = match exclusion(program, order, line) {
             None => base.min(0),
             Some(_) => base,
         };
         push(
             id,
-            kept_out_as(exclusion(program, line)),
+            kept_out_as(exclusion(program, order, line)),
             kept_out,
             -kept_out,
         );
