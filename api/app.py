@@ -6,8 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from litestar import Litestar, Request, Response
-from litestar.datastructures import MutableScopeHeaders
-from litestar.di import Provide
+from litestar.datastructures import MutableScopeHeaders, State
 from litestar.exceptions import HTTPException
 from litestar.types import Message, Scope
 
@@ -15,6 +14,7 @@ from api import health
 from api.doorbells import listen
 from api.graphql import graphql_http
 from api.playground import playground_routes
+from api.process import Process
 from api.ring import Ring
 from api.socket import GraphQLSocket
 from api.webhooks import shopify_webhook
@@ -71,17 +71,15 @@ def create_app() -> Litestar:
     """The application of one process."""
     configured = settings()
     configure(development=configured.environment == "development")
-    doorbell = Doorbell()
-    wake_inbox = Ring(work_off_inbox.send)
-    wake_outbox = Ring(relay_outbox.send)
+    process = Process(Doorbell(), wake_inbox=Ring(work_off_inbox.send), wake_outbox=Ring(relay_outbox.send))
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncGenerator[None, None]:
         await db.open_database(configured.database_url, configured.pool_size)
         tasks = [
-            asyncio.create_task(wake_inbox.run()),
-            asyncio.create_task(wake_outbox.run()),
-            asyncio.create_task(listen(configured.redis_url, doorbell)),
+            asyncio.create_task(process.wake_inbox.run()),
+            asyncio.create_task(process.wake_outbox.run()),
+            asyncio.create_task(listen(configured.redis_url, process.doorbell)),
         ]
         try:
             yield
@@ -102,11 +100,7 @@ def create_app() -> Litestar:
             health.ready,
             *(playground_routes() if configured.environment == "development" else ()),
         ],
-        dependencies={
-            "doorbell": Provide(lambda: doorbell, sync_to_thread=False),
-            "wake_inbox": Provide(lambda: wake_inbox, sync_to_thread=False),
-            "wake_outbox": Provide(lambda: wake_outbox, sync_to_thread=False),
-        },
+        state=State({"process": process}),
         lifespan=[lifespan],
         before_request=_begin,
         before_send=[_tell_request_id],

@@ -4,7 +4,6 @@ from typing import Any
 
 import msgspec
 from litestar import MediaType, Request, Response, post
-from litestar.di import NamedDependency
 from litestar.status_codes import HTTP_200_OK
 from strawberry.exceptions import MissingQueryError
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
@@ -12,11 +11,10 @@ from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
 
 from api.auth import Caller, Unauthenticated, authenticate
-from api.ring import Ring
+from api.process import process_of
 from domain import scope
 from domain.errors import Code
 from schema.context import Context
-from schema.doorbell import Doorbell
 from schema.errors import formatted
 from schema.root import schema
 
@@ -38,9 +36,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 @post("/graphql", status_code=HTTP_200_OK, request_max_body_size=BODY_MAX)
-async def graphql_http(
-    request: Request[Any, Any, Any], doorbell: NamedDependency[Doorbell], wake_outbox: NamedDependency[Ring]
-) -> Response[bytes]:
+async def graphql_http(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Answer one operation. 400 for what is no GraphQL request, 401 without a valid credential, else 200."""
     request_id: str = request.state.request_id
     try:
@@ -53,11 +49,13 @@ async def graphql_http(
         asked = _decoder.decode(await request.body())
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return _refuse(400, Code.BAD_INPUT, 'Send a JSON object such as {"query": "{ program { id } }"}.', request_id)
+    process = process_of(request)
+    context = Context(caller.scope(at, request_id), process.doorbell, process.wake_outbox, caller.customer_id)
     try:
         result = await schema.execute(
             asked.query,
             variable_values=asked.variables,
-            context_value=Context(caller.scope(at, request_id), doorbell, wake_outbox, caller.customer_id),
+            context_value=context,
             operation_name=asked.operation_name,
             allowed_operation_types=ALLOWED,
         )
@@ -68,8 +66,7 @@ async def graphql_http(
     return _answer(result)
 
 
-def _answer(result: Any) -> Response[bytes]:
-    assert isinstance(result, ExecutionResult) or hasattr(result, "errors")
+def _answer(result: ExecutionResult) -> Response[bytes]:
     body: dict[str, Any] = {}
     if result.errors:
         body["errors"] = [error.formatted for error in result.errors]

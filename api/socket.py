@@ -17,11 +17,10 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import Bas
 from strawberry.subscriptions.protocols.graphql_transport_ws.types import ConnectionInitMessage
 
 from api.auth import Caller, Unauthenticated, authenticate
-from api.ring import Ring
+from api.process import process_of
 from domain import scope
 from domain.identifiers import new_id
 from schema.context import Context
-from schema.doorbell import Doorbell
 from schema.root import schema
 
 Socket: TypeAlias = "WebSocket[Any, Any, Any]"
@@ -34,12 +33,10 @@ EXPIRED = 4401
 class SocketContext:
     """What a socket knows before its operations: the credential of its first message, once that has been shown."""
 
-    def __init__(self, socket: Socket, doorbell: Doorbell, ring: Ring) -> None:
+    def __init__(self, socket: Socket) -> None:
         self.socket = socket
         self.connection_params: dict[str, Any] | None = None
         self.caller: Caller | None = None
-        self._doorbell = doorbell
-        self._ring = ring
         self._request_id = str(new_id())
 
     async def admit(self) -> Caller:
@@ -50,7 +47,9 @@ class SocketContext:
 
     def operation(self, caller: Caller) -> Context:
         """The context of one operation: it begins now, and has read nothing yet."""
-        return Context(caller.scope(scope.now(), self._request_id), self._doorbell, self._ring, caller.customer_id)
+        process = process_of(self.socket)
+        now = caller.scope(scope.now(), self._request_id)
+        return Context(now, process.doorbell, process.wake_outbox, caller.customer_id)
 
 
 class Handler(BaseGraphQLTransportWSHandler[Any, Any]):
@@ -87,8 +86,8 @@ class Handler(BaseGraphQLTransportWSHandler[Any, Any]):
         await self.websocket.close(code=EXPIRED, reason="The credential has expired")
 
 
-def _socket_context(socket: Socket, doorbell: NamedDependency[Doorbell], wake_outbox: NamedDependency[Ring]) -> SocketContext:
-    return SocketContext(socket, doorbell, wake_outbox)
+def _socket_context(socket: Socket) -> SocketContext:
+    return SocketContext(socket)
 
 
 class _Payload(msgspec.Struct):

@@ -7,10 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from litestar import Request, Response, post
-from litestar.di import NamedDependency
 from litestar.status_codes import HTTP_200_OK
 
-from api.ring import Ring
+from api.process import process_of
 from domain import inbox, merchants, scope
 from domain.inbox import TOPICS, NotJson
 from domain.log import log
@@ -33,7 +32,7 @@ def signed(body: bytes, signature: str, secrets: tuple[str, ...]) -> bool:
 
 
 @post("/webhooks/shopify", status_code=HTTP_200_OK, request_max_body_size=BODY_MAX, opt={"exclude_from_csrf": True})
-async def shopify_webhook(request: Request[Any, Any, Any], wake_inbox: NamedDependency[Ring]) -> Response[dict[str, str]]:
+async def shopify_webhook(request: Request[Any, Any, Any]) -> Response[dict[str, str]]:
     """Receive a webhook. 401 bad signature, 404 unknown shop, 400 not JSON or without its id, 413 too large; else 200."""
     body = await request.body()
     headers = request.headers
@@ -57,7 +56,7 @@ async def shopify_webhook(request: Request[Any, Any, Any], wake_inbox: NamedDepe
     received = scope.Scope(merchant.id, scope.SYSTEM, scope.now(), request.state.request_id)
     is_new = await inbox.receive(received, delivery)
     if is_new:
-        wake_inbox(merchant.id)
+        process_of(request).wake_inbox(merchant.id)
     return Response({"status": "accepted" if is_new else "duplicate"})
 
 

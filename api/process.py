@@ -1,0 +1,23 @@
+"""What one process of the API shares between its requests."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from litestar.connection import ASGIConnection
+
+from api.ring import Ring
+from schema.doorbell import Doorbell
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """The doorbell that sockets wait at, and the rings that tell the workers of news in the inbox and the outbox."""
+
+    doorbell: Doorbell
+    wake_inbox: Ring
+    wake_outbox: Ring
+
+
+def process_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Process:
+    """The process that serves a request or a socket. Read from the state: Litestar's injection costs more than a look-up."""
+    return connection.app.state.process
