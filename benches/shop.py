@@ -171,9 +171,9 @@ def _line(number: int, title: str, price: str, quantity: int, tax: str, discount
     }
 
 
-def _order() -> str:
-    """An order in Shopify's own fields. The two numbers that vary have as many digits as Shopify's own."""
-    totals = {
+def _totals() -> dict[str, Any]:
+    """The order's sums, each as text and as Shopify's money in two currencies."""
+    return {
         name: value
         for total, text in (
             ("subtotal_price", "54.87"),
@@ -188,6 +188,10 @@ def _order() -> str:
         )
         for name, value in ((total, text), (f"{total}_set", _amount(text)))
     }
+
+
+def _order() -> str:
+    """An order in Shopify's own fields. The two numbers that vary have as many digits as Shopify's own."""
     order: dict[str, Any] = {
         "id": ORDER_MARK,
         "admin_graphql_api_id": f"gid://shopify/Order/{ORDER_MARK}",
@@ -222,7 +226,7 @@ def _order() -> str:
         "token": "b1946ac92492d2347c6235b4d2611184",
         "total_outstanding": "0.00",
         "total_tip_received": "0.00",
-        **totals,
+        **_totals(),
         "billing_address": _address(),
         "shipping_address": _address(),
         "customer": {

@@ -82,8 +82,7 @@ async def _merchant(wanted: dict[str, Any], at: datetime) -> dict[str, Any]:
         ]
         known = await customers.by_shopify_id(scope, arrivals[0][0].id)
         if known is None:
-            ids = await customers.arrive(scope, arrivals)
-            await points.award_signups(scope, list(ids.values()))
+            await points.award_signups(scope, await customers.arrive(scope, arrivals))
     return {
         "id": f"gid://loyalnest/Merchant/{merchant.id}",
         "name": merchant.name,

@@ -54,10 +54,10 @@ async def _create(scope: Scope, connection: db.Connection, shopify_ids: list[int
     return {row["shopify_id"]: row["id"] for row in rows}
 
 
-async def arrive(scope: Scope, arrivals: list[tuple[CustomerSnapshot, Profile]]) -> dict[int, UUID]:
+async def arrive(scope: Scope, arrivals: list[tuple[CustomerSnapshot, Profile]]) -> list[UUID]:
     """Take over what the shop says of its customers; an older snapshot than the one kept changes nothing.
 
-    Precondition: an open transaction. Returns the ids by Shopify id.
+    Precondition: an open transaction. Returns the ids of those of whom the shop told for the first time.
     """
     newest: dict[int, tuple[CustomerSnapshot, Profile]] = {}
     for snapshot, profile in arrivals:
@@ -65,19 +65,27 @@ async def arrive(scope: Scope, arrivals: list[tuple[CustomerSnapshot, Profile]])
         if kept is None or kept[0].updated_at <= snapshot.updated_at:
             newest[snapshot.id] = (snapshot, profile)
     ids = await ensure(scope, newest)
+    joined: list[UUID] = []
     async with db.connection(scope) as connection:
         for shopify_id, (snapshot, profile) in sorted(newest.items()):
             customer_id = ids[shopify_id]
-            await connection.execute(
-                """
-                update customers set joined_at = $3, snapshot_updated_at = $4, profile = $5, search_terms = $6
-                where merchant_id = $1 and id = $2 and (snapshot_updated_at is null or snapshot_updated_at <= $4)
-                """,
+            first = await connection.fetchval(
+                "update customers set joined_at = $3 where merchant_id = $1 and id = $2 and joined_at is null returning id",
                 scope.merchant_id,
                 customer_id,
                 snapshot.created_at,
+            )
+            if first is not None:
+                joined.append(customer_id)
+            await connection.execute(
+                """
+                update customers set snapshot_updated_at = $3, profile = $4, search_terms = $5
+                where merchant_id = $1 and id = $2 and (snapshot_updated_at is null or snapshot_updated_at <= $3)
+                """,
+                scope.merchant_id,
+                customer_id,
                 snapshot.updated_at,
                 seal(scope.merchant_id, "customers", str(customer_id), msgspec.json.encode(profile)),
                 [search_term(scope.merchant_id, word) for word in sorted(words(shopify_id, profile))],
             )
-    return ids
+    return joined

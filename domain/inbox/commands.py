@@ -82,8 +82,8 @@ async def work_off(scope: Scope, kind: Kind, waiting: Sequence[Waiting]) -> None
         case Kind.ORDERS:
             await orders.converge(scope, [(orders.parse(one.payload), one.payload) for one in waiting])
         case Kind.CUSTOMERS:
-            ids = await customers.arrive(scope, [(_customer(one), _profile(scope, one)) for one in waiting])
-            await points.award_signups(scope, list(ids.values()))
+            joined = await customers.arrive(scope, [(_customer(one), _profile(scope, one)) for one in waiting])
+            await points.award_signups(scope, joined)
     async with db.connection(scope) as connection:
         await connection.execute(
             """

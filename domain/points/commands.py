@@ -149,6 +149,8 @@ async def award_signups(scope: Scope, customer_ids: Sequence[UUID]) -> list[Post
 
     Precondition: an open transaction. A customer who joined before the first program, or while it was off, gets none.
     """
+    if not customer_ids:
+        return []
     found = await customers.by_ids(scope, list(customer_ids))
     entries: list[Entry] = []
     for customer in found.values():

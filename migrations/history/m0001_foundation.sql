@@ -259,7 +259,7 @@ create function points_genesis(merchant_id uuid, customer_id uuid) returns bytea
     language sql immutable parallel safe
     return sha256(uuid_send(merchant_id) || uuid_send(customer_id));
 
--- The one function that writes the ledger: accounts locked in the order of their ids, entries whose idempotency key is known
+-- The one function that writes the ledger: accounts locked in the order of their ids, entries whose cause is posted already
 -- passed over, balances and chain computed, ledger, accounts and outbox written. Returns the entries written, by their ordinal.
 create function points_post(
     p_merchant uuid, p_at timestamptz, p_actor text,
@@ -269,13 +269,19 @@ create function points_post(
 ) returns table (ordinal bigint, position_ bigint, balance bigint, pending_ bigint)
     language plpgsql volatile
     set plan_cache_mode = force_generic_plan
-    -- Every look-up here is by a key. A plan made while a table was new, and kept, must not read it whole when it has grown.
-    set enable_hashjoin = off
-    set enable_mergejoin = off
+    -- The plan is made once a session, perhaps while the tables are all but empty, and must hold when they have grown. So every
+    -- table is reached by the keys given, in a condition of its own and not in a join, and joins are between what that brings.
     set enable_seqscan = off
+    set enable_nestloop = off
+    set enable_mergejoin = off
 as $$
 declare
     locked bigint;
+    unknown bigint[];
+    ordinals bigint[];
+    positions bigint[];
+    balances bigint[];
+    pendings bigint[];
 begin
     with held as (
         select 1 from points_accounts a
@@ -287,51 +293,83 @@ begin
         raise exception 'an account is missing' using errcode = 'LN002';
     end if;
     -- A statement of its own, so that its snapshot is taken after the locks: it sees all that earlier holders wrote.
-    return query
-    with fresh as (
-        select e.*
-        from unnest(
-            p_customer, p_type, p_points, p_pending, p_source, p_external, p_purpose, p_version, p_reason, p_trace, p_digest, p_floor
-        ) with ordinality
-            as e (customer_id, type, points, pending, source, external_id, purpose, program_version, reason, trace, digest, floor, ord)
-        where not exists (
-            select 1 from points_transactions t
-            where t.merchant_id = p_merchant and t.source = e.source and t.external_id = e.external_id and t.purpose = e.purpose
+    begin
+        with entry as (
+            select e.*
+            from unnest(
+                p_customer, p_type, p_points, p_pending, p_source, p_external, p_purpose, p_version, p_reason, p_trace, p_digest, p_floor
+            ) with ordinality
+                as e (customer_id, type, points, pending, source, external_id, purpose, program_version, reason, trace, digest, floor, ord)
+        ), held as materialized (
+            select a.* from points_accounts a where a.merchant_id = p_merchant and a.customer_id = any (p_customer)
+        ), placed as (
+            select f.*, h.last_hash,
+                h.version + row_number() over w as pos,
+                (h.balance + sum(f.points) over w)::bigint as balance_after,
+                (h.pending + sum(f.pending) over w)::bigint as pending_after
+            from entry f join held h on h.customer_id = f.customer_id
+            window w as (partition by f.customer_id order by f.ord)
+        ), chained as (
+            select p.*,
+                points_chain(
+                    p.last_hash, int8send(p.pos) || int8send(p.balance_after) || int8send(p.pending_after) || p.digest
+                ) over (partition by p.customer_id order by p.ord) as hash,
+                lead(p.ord) over (partition by p.customer_id order by p.ord) is null as newest,
+                points_above_floor(p.balance_after, p.floor) as allowed
+            from placed p
+        ), written as (
+            insert into points_transactions (
+                merchant_id, customer_id, position, type, points, pending, balance_after, pending_after, source, external_id, purpose,
+                program_version, reason, actor, trace, occurred_at, digest, hash
+            )
+            select p_merchant, c.customer_id, c.pos, c.type, c.points, c.pending, c.balance_after, c.pending_after, c.source,
+                c.external_id, c.purpose, c.program_version, c.reason, p_actor, c.trace, p_at, c.digest, c.hash
+            from chained c where c.allowed
+        ), moved as (
+            update points_accounts a
+            set balance = c.balance_after, pending = c.pending_after, version = c.pos, last_hash = c.hash
+            from chained c
+            where c.newest and a.merchant_id = p_merchant and a.customer_id = any (p_customer) and a.customer_id = c.customer_id
+        ), announced as (
+            insert into outbox (merchant_id, event, payload, created_at)
+            select p_merchant, 'points.changed', jsonb_build_object('customer_id', c.customer_id, 'version', c.pos), p_at
+            from chained c where c.newest
         )
-    ), placed as (
-        select f.*, a.last_hash,
-            a.version + row_number() over w as pos,
-            (a.balance + sum(f.points) over w)::bigint as balance_after,
-            (a.pending + sum(f.pending) over w)::bigint as pending_after
-        from fresh f join points_accounts a on a.merchant_id = p_merchant and a.customer_id = f.customer_id
-        window w as (partition by f.customer_id order by f.ord)
-    ), chained as (
-        select p.*,
-            points_chain(
-                p.last_hash, int8send(p.pos) || int8send(p.balance_after) || int8send(p.pending_after) || p.digest
-            ) over (partition by p.customer_id order by p.ord) as hash,
-            lead(p.ord) over (partition by p.customer_id order by p.ord) is null as newest,
-            points_above_floor(p.balance_after, p.floor) as allowed
-        from placed p
-    ), written as (
-        insert into points_transactions (
-            merchant_id, customer_id, position, type, points, pending, balance_after, pending_after, source, external_id, purpose,
-            program_version, reason, actor, trace, occurred_at, digest, hash
-        )
-        select p_merchant, c.customer_id, c.pos, c.type, c.points, c.pending, c.balance_after, c.pending_after, c.source,
-            c.external_id, c.purpose, c.program_version, c.reason, p_actor, c.trace, p_at, c.digest, c.hash
-        from chained c where c.allowed
-    ), moved as (
-        update points_accounts a
-        set balance = c.balance_after, pending = c.pending_after, version = c.pos, last_hash = c.hash
-        from chained c
-        where c.newest and a.merchant_id = p_merchant and a.customer_id = c.customer_id
-    ), announced as (
-        insert into outbox (merchant_id, event, payload, created_at)
-        select p_merchant, 'points.changed', jsonb_build_object('customer_id', c.customer_id, 'version', c.pos), p_at
-        from chained c where c.newest
-    )
-    select c.ord, c.pos, c.balance_after, c.pending_after from chained c order by c.ord;
+        select array_agg(c.ord order by c.ord), array_agg(c.pos order by c.ord),
+            array_agg(c.balance_after order by c.ord), array_agg(c.pending_after order by c.ord)
+        into ordinals, positions, balances, pendings from chained c;
+        return query select * from unnest(ordinals, positions, balances, pendings);
+    exception when unique_violation or sqlstate 'LN001' or numeric_value_out_of_range or check_violation then
+        -- Perhaps because some cause is posted already, which is rare: look which, and post the others. Executed, so that it is
+        -- planned for the ledger as it is now.
+        execute '
+            select coalesce(array_agg(e.ord order by e.ord), array[]::bigint[])
+            from unnest($2, $3, $4) with ordinality as e (source, external_id, purpose, ord)
+            where not exists (
+                select 1 from points_transactions t
+                where t.merchant_id = $1 and t.source = e.source and t.external_id = e.external_id and t.purpose = e.purpose
+            )'
+        into unknown using p_merchant, p_source, p_external, p_purpose;
+        if cardinality(unknown) = cardinality(p_customer) then
+            raise;
+        end if;
+        return query
+        select unknown[posted.ordinal], posted.position_, posted.balance, posted.pending_
+        from (
+            select array_agg(p_customer[i] order by n) as customer, array_agg(p_type[i] order by n) as type,
+                array_agg(p_points[i] order by n) as points, array_agg(p_pending[i] order by n) as pending,
+                array_agg(p_source[i] order by n) as source, array_agg(p_external[i] order by n) as external,
+                array_agg(p_purpose[i] order by n) as purpose, array_agg(p_version[i] order by n) as version,
+                array_agg(p_reason[i] order by n) as reason, array_agg(p_trace[i] order by n) as trace,
+                array_agg(p_digest[i] order by n) as digest, array_agg(p_floor[i] order by n) as floor
+            from unnest(unknown) with ordinality as u (i, n)
+        ) as rest
+        cross join lateral points_post(
+            p_merchant, p_at, p_actor, rest.customer, rest.type, rest.points, rest.pending, rest.source, rest.external, rest.purpose,
+            rest.version, rest.reason, rest.trace, rest.digest, rest.floor
+        ) as posted
+        where cardinality(unknown) > 0;
+    end;
 end $$;
 
 create function points_above_floor(balance bigint, floor bigint) returns boolean

@@ -3,6 +3,7 @@
 import asyncio
 from uuid import uuid4
 
+import asyncpg
 import pytest
 
 from domain import db, points
@@ -66,6 +67,25 @@ async def test_a_cause_is_posted_once(shop: Shop) -> None:
     posted = await post(shop, entry(customer.id, 100, "order-1"), entry(customer.id, 1, "order-2"))
     assert [(p.index, p.position, p.balance) for p in posted] == [(1, 2, 101)]
     assert await shop.balance(customer.id) == (101, 0)
+
+
+async def test_a_repeated_spending_is_passed_over_even_when_it_could_not_be_paid_again(shop: Shop) -> None:
+    customer = await shop.customer()
+    spending = entry(customer.id, -80, "spend", floor=0)
+    await post(shop, entry(customer.id, 100, "start"))
+    await post(shop, spending)
+    assert await post(shop, spending) == []
+    assert [p.balance for p in await post(shop, spending, entry(customer.id, -20, "rest", floor=0))] == [0]
+    with pytest.raises(points.InsufficientPoints):
+        await post(shop, spending, entry(customer.id, -1, "more", floor=0))
+    assert await shop.balance(customer.id) == (0, 0)
+
+
+async def test_a_cause_that_stands_twice_in_one_batch_is_a_bug_and_books_nothing(shop: Shop) -> None:
+    customer = await shop.customer()
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await post(shop, entry(customer.id, 1, "same"), entry(customer.id, 2, "same"))
+    assert await shop.balance(customer.id) == (0, 0)
 
 
 async def test_the_chain_is_what_its_documentation_says(shop: Shop) -> None:

@@ -45,12 +45,12 @@ async def fill(shop: Shop, word: str, versions: int = 1) -> Full:
     scope = shop.scope()
     async with db.transaction(scope):
         await programs.draft_update(scope, rate(7, points_name=PointsName(word, word)))
-        ids = await customers.arrive(scope, [arrival])
+        [customer_id] = await customers.arrive(scope, [arrival])
     await shop.deliver("orders/create", order(order_number, customer=customer_number))
     await shop.work()
     async with db.transaction(scope):
         await points.adjust(
-            scope, customer_id=ids[customer_number], points=5, reason=f"because {word}", idempotency_key=f"K{pending_number}"
+            scope, customer_id=customer_id, points=5, reason=f"because {word}", idempotency_key=f"K{pending_number}"
         )
     await shop.deliver("orders/create", order(pending_number, customer=customer_number))
-    return Full(shop, word, ids[customer_number], customer_number, order_number, pending_number, f"K{pending_number}", versions)
+    return Full(shop, word, customer_id, customer_number, order_number, pending_number, f"K{pending_number}", versions)

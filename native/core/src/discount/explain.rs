@@ -1,13 +1,13 @@
 //! Discounts as JSON in and JSON out, with the numbers every amount follows from.
 
-use super::amount::{How, part_of_line, points_needed, points_worth};
+use super::amount::{How, part_of_line};
 use super::cart::{Cart, Clock, Line};
 use super::config::{Class, Config};
 use super::customer::{Customer, Loyalty};
 use super::evaluate::{Applied, Outcome, Verdict, evaluate};
 use super::moment::Moment;
 use crate::json::{self, Node, Object, integer_between, list_of, short_text};
-use crate::{Currency, Error, ErrorCode, Money, Rate, Result, Rounding, allocate};
+use crate::{Currency, Error, ErrorCode, Money, Rate, Result, allocate};
 use serde_json::{Map, Value, json};
 
 const LINES: usize = 10_000;
@@ -105,7 +105,15 @@ fn read_cart<'s>(node: &'s Node<'_>, config: &Config) -> Result<(Cart<'s>, Vec<&
     let entered_codes = object.optional("entered_codes", |node| {
         list_of(node, 100, |node| short_text(node, TEXT_BYTES))
     })?;
-    let delivery = object.optional("delivery", |node| Money::parse(node.text()?, currency))?;
+    let delivery = object.optional("delivery", |node| {
+        let money = Money::parse(node.text()?, currency)?;
+        let refused = || Error::new(ErrorCode::ValueNegative, "must not be negative");
+        if money.minor < 0 {
+            Err(refused())
+        } else {
+            Ok(money)
+        }
+    })?;
     let lines = object.required("lines", |node| {
         list_of(node, LINES, |node| read_line(node, currency, config))
     })?;
@@ -318,96 +326,4 @@ fn shares_of_offer(applied: &Applied, cart: &Cart<'_>, left: &[i64]) -> Result<V
         .zip(parts)
         .filter(|(_, minor)| *minor > 0)
         .collect())
-}
-
-/// Computes a trace's discount anew from the numbers recorded in it, in minor units of its currency.
-///
-/// Errors: `TRACE_INCONSISTENT` when an amount does not follow from its numbers, when lines do not add up to their
-/// offer or offers not to the discount; the errors of reading when it is no trace.
-pub fn trace_amount(trace: &str) -> Result<i64> {
-    let node = json::parse(trace.as_bytes())?;
-    let object = node.object()?;
-    let mut total: i64 = 0;
-    object.required("offers", |node| {
-        for (index, offer) in node.list()?.iter().enumerate() {
-            let amount = applied_amount(offer).map_err(|error| error.inside_element(index))?;
-            total = total.checked_add(amount).ok_or_else(Error::overflow)?;
-        }
-        Ok(())
-    })?;
-    match object.required("discount_minor", Node::integer)? {
-        recorded if recorded == total => Ok(total),
-        _ => Err(inconsistent("is not the sum of the offers").inside("discount_minor")),
-    }
-}
-
-fn applied_amount(node: &Node<'_>) -> Result<i64> {
-    let object = node.object()?;
-    if !object.required("applied", Node::boolean)? {
-        return Ok(0);
-    }
-    let amount = object.required("amount_minor", Node::integer)?;
-    let base = object.required("base_minor", Node::integer)?;
-    let again = object.required("how", |how| amount_again(how, base))?;
-    if again != amount {
-        return Err(
-            inconsistent("does not follow from the numbers beside it").inside("amount_minor")
-        );
-    }
-    let class = object.required("class", Node::text)?;
-    let parts = object.required("lines", |node| {
-        list_of(node, LINES, |line| {
-            line.object()?.required("amount_minor", Node::integer)
-        })
-    })?;
-    let sum = parts
-        .iter()
-        .try_fold(0_i64, |sum, part| sum.checked_add(*part));
-    if class != Class::Shipping.as_str() && sum != Some(amount) {
-        return Err(inconsistent("do not add up to the amount").inside("lines"));
-    }
-    Ok(amount)
-}
-
-fn amount_again(how: &Node<'_>, base: i64) -> Result<i64> {
-    let object = how.object()?;
-    let integer = |name| object.required(name, Node::integer);
-    let rate = || Rate::new(integer("num")?, integer("den")?);
-    match object.required("kind", Node::text)? {
-        "percent" => {
-            let amount = rate()?.apply(base, Rounding::HalfUp)?;
-            let at_most = object.optional("at_most_minor", Node::integer)?;
-            Ok(at_most.map_or(amount, |most| amount.min(most)))
-        }
-        "amount" => Ok(integer("offered_minor")?.min(base)),
-        "points" => {
-            let value = rate()?;
-            let amount = points_worth(integer("points")?, value, integer("limit_minor")?);
-            match points_needed(amount, value)? == integer("used")? {
-                true => Ok(amount),
-                false => Err(inconsistent("is not what the amount takes").inside("used")),
-            }
-        }
-        "units" => object.required("units", |node| {
-            let parts = list_of(node, LINES, |unit| {
-                let unit = unit.object()?;
-                let integer = |name| unit.required(name, Node::integer);
-                part_of_line(
-                    integer("subtotal_minor")?,
-                    integer("taken")?,
-                    integer("quantity")?,
-                )
-            })?;
-            parts
-                .iter()
-                .try_fold(0_i64, |sum, part| sum.checked_add(*part))
-                .ok_or_else(Error::overflow)
-        }),
-        "delivery" => Ok(base),
-        _ => Err(inconsistent("is none of ours").inside("kind")),
-    }
-}
-
-fn inconsistent(message: &str) -> Error {
-    Error::new(ErrorCode::TraceInconsistent, message)
 }

@@ -14,6 +14,7 @@ mod evaluate;
 mod explain;
 mod grammar;
 mod moment;
+mod recheck;
 #[cfg(test)]
 mod tests;
 
@@ -22,4 +23,5 @@ pub use conditions::Reason;
 pub use config::{Class, Config, Limit, Offer, Trigger, Value};
 pub use customer::{Customer, Loyalty, Reservation};
 pub use evaluate::{Applied, Outcome, Taken, Verdict, evaluate};
-pub use explain::{evaluate_json, query_variables, trace_amount};
+pub use explain::{evaluate_json, query_variables};
+pub use recheck::trace_amount;
