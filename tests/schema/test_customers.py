@@ -26,10 +26,10 @@ FORBIDDEN = "This credential does not open this field."
 
 async def arrive(shop: Shop, number: int, email: str | None, first: str | None, last: str | None) -> str:
     async with db.transaction(shop.scope()):
-        ids = await customers.arrive(
+        [customer_id] = await customers.arrive(
             shop.scope(), [(CustomerSnapshot(number, NOON - timedelta(days=1), NOON), Profile(email, first, last))]
         )
-    return f"gid://loyalnest/Customer/{ids[number]}"
+    return f"gid://loyalnest/Customer/{customer_id}"
 
 
 async def bob(shop: Shop) -> tuple[str, dict[str, Any]]:
