@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import attrgetter
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -25,10 +26,9 @@ class Posted:
     pending: int
 
 
-_POST = """
-    select ordinal, position_, balance, pending_
-    from points_post($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
-"""
+_ARGUMENTS = "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15"
+_POST = f"select ordinal - 1, position_, balance, pending_ from points_post({_ARGUMENTS})"
+_POST_ONE = f"select 0, position_, balance_, pending_ from points_post_one({_ARGUMENTS})"
 _columns = tuple(
     attrgetter(name)
     for name in (
@@ -58,7 +58,7 @@ async def post(scope: Scope, entries: Sequence[Entry]) -> list[Posted]:
         if max(abs(entry.points), abs(entry.pending)) > POINTS_MAX:
             raise PointsOutOfRange(f"An entry moves at most {POINTS_MAX} points.", field=("points",))
     actor = str(scope.actor)
-    columns = [[column(entry) for entry in entries] for column in _columns]
+    columns: list[list[Any]] = [[column(entry) for entry in entries] for column in _columns]
     digests = [
         digest(
             entry.type,
@@ -75,13 +75,14 @@ async def post(scope: Scope, entries: Sequence[Entry]) -> list[Posted]:
         )
         for entry in entries
     ]
-    floors = [entry.floor for entry in entries]
+    columns += [digests, [entry.floor for entry in entries]]
+    statement, given = (_POST, columns) if len(entries) > 1 else (_POST_ONE, [only for [only] in columns])
     try:
         async with db.connection(scope) as connection:
-            rows = await connection.fetch(_POST, scope.merchant_id, scope.at, actor, *columns, digests, floors)
+            rows = await connection.fetch(statement, scope.merchant_id, scope.at, actor, *given)
     except asyncpg.PostgresError as error:
         raise _refusal(error) from error
-    return [Posted(row["ordinal"] - 1, row["position_"], row["balance"], row["pending_"]) for row in rows]
+    return [Posted(*row) for row in rows]
 
 
 def _refusal(error: asyncpg.PostgresError) -> Exception:

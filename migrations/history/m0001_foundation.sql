@@ -259,7 +259,49 @@ create function points_genesis(merchant_id uuid, customer_id uuid) returns bytea
     language sql immutable parallel safe
     return sha256(uuid_send(merchant_id) || uuid_send(customer_id));
 
--- The one function that writes the ledger: accounts locked in the order of their ids, entries whose cause is posted already
+-- Two functions write the ledger, in the same way and to the same rows: one for a single entry, which most are, and one for many.
+-- A single entry needs no arrays, no windows and no joins. Returns nothing when the cause is posted already.
+create function points_post_one(
+    p_merchant uuid, p_at timestamptz, p_actor text,
+    p_customer uuid, p_type text, p_points bigint, p_pending bigint, p_source text, p_external text, p_purpose text,
+    p_version integer, p_reason text, p_trace text, p_digest bytea, p_floor bigint
+) returns table (position_ bigint, balance_ bigint, pending_ bigint)
+    language plpgsql volatile
+    set plan_cache_mode = force_generic_plan
+as $$
+declare
+    previous bytea;
+    link bytea;
+begin
+    select a.version + 1, a.balance + p_points, a.pending + p_pending, a.last_hash
+    into position_, balance_, pending_, previous
+    from points_accounts a where a.merchant_id = p_merchant and a.customer_id = p_customer for update;
+    if not found then
+        raise exception 'an account is missing' using errcode = 'LN002';
+    end if;
+    link := points_chain_step(null, previous, int8send(position_) || int8send(balance_) || int8send(pending_) || p_digest);
+    insert into points_transactions (
+        merchant_id, customer_id, position, type, points, pending, balance_after, pending_after, source, external_id, purpose,
+        program_version, reason, actor, trace, occurred_at, digest, hash
+    )
+    values (
+        p_merchant, p_customer, position_, p_type, p_points, p_pending, balance_, pending_, p_source, p_external, p_purpose,
+        p_version, p_reason, p_actor, p_trace, p_at, p_digest, link
+    )
+    on conflict (merchant_id, source, external_id, purpose) do nothing;
+    if not found then
+        return;
+    end if;
+    perform points_above_floor(balance_, p_floor);
+    update points_accounts a
+    set balance = balance_, pending = pending_, version = position_, last_hash = link
+    where a.merchant_id = p_merchant and a.customer_id = p_customer;
+    insert into outbox (merchant_id, event, payload, created_at)
+    values (p_merchant, 'points.changed', jsonb_build_object('customer_id', p_customer, 'version', position_), p_at);
+    return next;
+end $$;
+
+-- Many entries at once: accounts locked in the order of their ids, entries whose cause is posted already
 -- passed over, balances and chain computed, ledger, accounts and outbox written. Returns the entries written, by their ordinal.
 create function points_post(
     p_merchant uuid, p_at timestamptz, p_actor text,
@@ -382,4 +424,4 @@ begin
     return true;
 end $$;
 
-grant execute on function points_post, points_above_floor, points_chain_step, points_genesis to loyalnest_app;
+grant execute on function points_post_one, points_post, points_above_floor, points_chain_step, points_genesis to loyalnest_app;
