@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from domain import db, orders, points
+from domain.errors import Code, DomainError
 from domain.orders.rules import InvalidOrder
 from tests.shop import NOON, Shop, line, open_shop, order, rate
 from workers.orders import mature
@@ -240,8 +241,6 @@ async def test_what_is_kept_of_an_order_is_nothing_personal() -> None:
     ],
 )
 async def test_an_order_that_cannot_be_read_is_refused_and_books_nothing(shop: Shop, changes: dict[str, Any]) -> None:
-    from domain.errors import DomainError  # noqa: PLC0415
-
     await shop.publish(rate(10))
     customer = await shop.customer()
     with pytest.raises(DomainError) as refusal:
@@ -335,8 +334,6 @@ async def test_a_daily_cap_counts_all_orders_of_the_day(shop: Shop) -> None:
 
 
 async def test_a_program_that_asks_for_what_orders_do_not_tell_is_not_published(shop: Shop) -> None:
-    from domain.errors import Code, DomainError  # noqa: PLC0415
-
     definition = rate(10, earning={"exclusions": {"tags": ["sale"]}})
     with pytest.raises(DomainError) as refusal:
         await shop.publish(definition)
