@@ -30,6 +30,7 @@ _DESCRIPTIONS = {
     Code.DRAFT_MISSING: "There is no draft.",
     Code.DRAFT_CHANGED: "The draft was changed since the revision given.",
     Code.CURRENCY_UNKNOWN: "No currency of ISO 4217 has this code.",
+    Code.TIME_ZONE_UNKNOWN: "The time zone database has no zone of this name.",
     Code.AMOUNT_INVALID: "The text is no amount of the currency.",
     Code.ORDER_INVALID: "The order or cart cannot be read; `field` says where.",
     Code.CUSTOMER_INVALID: "The customer of a delivery cannot be read. Kept with the delivery, never in an answer.",
