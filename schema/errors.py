@@ -26,6 +26,7 @@ _DESCRIPTIONS = {
     Code.POINTS_ZERO: "No points would move.",
     Code.POINTS_OUT_OF_RANGE: "An amount or a balance would exceed what the ledger holds.",
     Code.INSUFFICIENT_POINTS: "The customer has fewer points than that.",
+    Code.NOTHING_TO_RESTORE: "The entry spent fewer points than are to be given back, or they have been given back already.",
     Code.PROGRAM_INVALID: "The program's definition breaks a rule; `field` says where.",
     Code.DRAFT_MISSING: "There is no draft.",
     Code.DRAFT_CHANGED: "The draft was changed since the revision given.",

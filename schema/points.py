@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
+import msgspec
 import strawberry
 
 from domain import points
@@ -33,8 +34,17 @@ describe(
         TransactionType.IMPORT: "Taken over from another system.",
         TransactionType.REFERRAL: "Earned by a referral.",
         TransactionType.CAMPAIGN: "Given by a campaign.",
+        TransactionType.MERGE: "Brought along from another account of the same person, or taken there.",
     },
 )
+
+
+@strawberry.type(description="What an order has lost of one line's points.")
+class LineShare:
+    """A line's part of a reversal."""
+
+    line_id: str = strawberry.field(description="Shopify's number of the line; `shipping` and `tip` for these.")
+    points: Points = strawberry.field(description="The points that it lost.")
 
 
 @strawberry.type(description="An entry of the ledger. It is never changed; a reversal is an entry of its own.")
@@ -59,6 +69,14 @@ class PointsTransaction(Node):
     )
     program_version: int | None = strawberry.field(description="The program version that decided, when one did.")
     reason: str | None = strawberry.field(description="What staff gave as the reason.")
+    reverses: Points | None = strawberry.field(
+        description="The version of the entry that it reverses, wholly or in part; null for an entry that reverses none."
+    )
+    line_shares: list[LineShare] = strawberry.field(description="What a reversal of an order is made of, line by line.")
+    lot: Points | None = strawberry.field(
+        description="The lot that it takes from before all others, or gives back to; null when it opens one or takes from any."
+    )
+    expires_at: datetime | None = strawberry.field(description="When the points that it gave expire; null for never.")
     hash: str = strawberry.field(description="The entry's link in the account's chain: SHA-256, in hex.")
 
     @strawberry.field(description="How the points came about, for an entry that a rule decided.")
@@ -85,6 +103,10 @@ def points_transaction(row: Transaction) -> PointsTransaction:
         purpose=row.purpose,
         program_version=row.program_version,
         reason=row.reason,
+        reverses=None if row.reverses is None else Points(row.reverses),
+        line_shares=[LineShare(line_id=line, points=Points(lost)) for line, lost in msgspec.json.decode(row.shares or "[]")],
+        lot=None if row.lot is None else Points(row.lot),
+        expires_at=row.expires_at,
         hash=row.hash.hex(),
     )
 

@@ -1,18 +1,26 @@
 """Orders: their points are a function of their state, and the ledger books differences."""
 
 from domain.orders.commands import converge, mature
+from domain.orders.door import keep
+from domain.orders.facts import Deletion, Dispute, Fact, read_fact
 from domain.orders.queries import Order, by_shopify_id
-from domain.orders.rules import InvalidOrder, OrderSnapshot, keep, parse
+from domain.orders.rules import InvalidOrder, OrderSnapshot, Payment, Refund, parse
 from domain.orders.simulation import simulate
 
 __all__ = [
+    "Deletion",
+    "Dispute",
+    "Fact",
     "InvalidOrder",
     "Order",
     "OrderSnapshot",
+    "Payment",
+    "Refund",
     "by_shopify_id",
     "converge",
     "keep",
     "mature",
     "parse",
+    "read_fact",
     "simulate",
 ]

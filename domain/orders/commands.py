@@ -5,62 +5,89 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from domain import customers, db, points, programs
-from domain.orders.evaluation import evaluate, histories
+from domain import customers, programs
+from domain.orders.booking import line_shares
+from domain.orders.evaluation import evaluate, histories_of
+from domain.orders.facts import NOTHING, Fact, Facts, facts_text, learn
+from domain.orders.ledger import book
 from domain.orders.queries import Order, locked, maturing
 from domain.orders.rules import OrderSnapshot, is_newer, parse
-from domain.points import Entry, TransactionType
 from domain.programs import ProgramVersion
 from domain.scope import Scope
 
 
-async def converge(scope: Scope, arrivals: Sequence[tuple[OrderSnapshot, str]]) -> None:
-    """Take over snapshots of orders (parsed, and as stored) and book the differences to what is posted already.
+async def converge(
+    scope: Scope, arrivals: Sequence[tuple[OrderSnapshot, str]], told: Sequence[tuple[int, Fact]] = ()
+) -> set[int]:
+    """Take over snapshots of orders (parsed, and as stored) and facts about them, and book the differences to what is posted.
 
-    Precondition: an open transaction. Duplicate, late and out-of-order snapshots end alike, because of every order the newest
-    snapshot stays and its points are computed from that alone. A new order that another transaction inserts at the same time
-    raises UniqueViolationError: the caller runs the transaction again.
+    Precondition: an open transaction. Duplicate, late and out-of-order deliveries end alike, because of every order the newest
+    snapshot and all facts stay, and its points are computed from these alone. A new order that another transaction inserts at the
+    same time raises UniqueViolationError: the caller runs the transaction again. Returns the numbers of the orders that facts
+    tell of and that are not known; those facts are not kept.
     Raises InvalidOrder when the core refuses an order; nothing of the batch is booked then.
     """
-    kept = await locked(scope, [snapshot.id for snapshot, _ in arrivals])
+    kept = await locked(scope, [*(snapshot.id for snapshot, _ in arrivals), *(number for number, _ in told)])
     newest, paid_at = _fold(arrivals, kept)
-    if not newest:
-        return
+    facts = {number: order.told() for number, order in kept.items() if order.facts is not None}
+    unknown: set[int] = set()
+    for number, fact in told:
+        if number not in kept and number not in newest:
+            unknown.add(number)
+            continue
+        learned = learn(facts.get(number, NOTHING), fact)
+        if number not in newest and learned != facts.get(number, NOTHING):
+            newest[number] = parse(kept[number].snapshot), kept[number].snapshot
+            paid_at[number] = kept[number].paid_at
+        facts[number] = learned
+    if newest:
+        await _settle(scope, newest, paid_at, facts, kept)
+    return unknown
+
+
+async def _settle(
+    scope: Scope,
+    newest: dict[int, tuple[OrderSnapshot, str]],
+    paid_at: dict[int, datetime | None],
+    facts: dict[int, Facts],
+    kept: dict[int, Order],
+) -> None:
+    """Evaluate orders and book what has changed of them."""
     wanted = {snapshot.customer.id for snapshot, _ in newest.values() if snapshot.customer}
     customer_ids = await customers.ensure(scope, wanted)
     owners = {number: customer_ids[one.customer.id] if one.customer else None for number, (one, _) in newest.items()}
+    await _leave_old_owners(scope, owners, kept)
     versions = await _frozen_versions(scope, newest, kept)
-    known = await histories(scope, newest, owners, versions, kept)
-    deserved = evaluate(newest, owners, versions, known)
+    known = await histories_of(scope, newest, owners, versions, kept)
+    deserved = evaluate(newest, owners, versions, known, facts)
     states: list[Order] = []
-    entries: list[Entry] = []
+    shares: dict[int, str | None] = {}
     for shopify_id, (snapshot, text) in sorted(newest.items()):
-        earlier = kept.get(shopify_id)
-        frozen = versions[shopify_id]
+        earlier = kept.get(shopify_id) or _unposted(snapshot)
         result = deserved[shopify_id]
-        state = Order(
-            shopify_id=shopify_id,
-            customer_id=owners[shopify_id],
-            currency=snapshot.currency,
-            created_at=snapshot.created_at,
-            snapshot=text,
-            snapshot_updated_at=snapshot.updated_at,
-            program_version=None if frozen is None else frozen.version,
-            history=result.history,
-            deserved=result.points,
-            reason=result.reason,
-            trace=result.trace,
-            paid_at=paid_at[shopify_id],
-            matures_at=_matures_at(paid_at[shopify_id], frozen),
-            posted_points=earlier.posted_points if earlier else 0,
-            posted_pending=earlier.posted_pending if earlier else 0,
-            revision=earlier.revision if earlier else 0,
+        if result.points < earlier.deserved:
+            shares[shopify_id] = line_shares(earlier.trace, result.trace)
+        frozen = versions[shopify_id]
+        states.append(
+            replace(
+                earlier,
+                customer_id=owners[shopify_id],
+                currency=snapshot.currency,
+                created_at=snapshot.created_at,
+                snapshot=text,
+                snapshot_updated_at=snapshot.updated_at,
+                program_version=None if frozen is None else frozen.version,
+                history=result.history,
+                deserved=result.points,
+                reason=result.reason,
+                trace=result.trace,
+                paid_at=paid_at[shopify_id],
+                matures_at=_matures_at(paid_at[shopify_id], frozen),
+                facts=facts_text(facts[shopify_id]) if shopify_id in facts else None,
+            )
         )
-        state, moves = _book(scope, state, earlier.customer_id if earlier else None)
-        states.append(state)
-        entries.extend(moves)
-    await _post(scope, entries)
-    await _write(scope, states, kept)
+    by_number = {frozen.version: frozen for frozen in versions.values() if frozen}
+    await book(scope, states, by_number, shares, fresh={number for number in newest if number not in kept})
 
 
 async def mature(scope: Scope, limit: int) -> int:
@@ -69,15 +96,50 @@ async def mature(scope: Scope, limit: int) -> int:
     Precondition: an open transaction. Running it twice is running it once.
     """
     due = await maturing(scope, limit)
-    states: list[Order] = []
-    entries: list[Entry] = []
-    for order in due:
-        state, moves = _book(scope, order, order.customer_id)
-        states.append(state)
-        entries.extend(moves)
-    await _post(scope, entries)
-    await _write(scope, states, {order.shopify_id: order for order in due})
+    versions = await programs.by_numbers(scope, {order.program_version for order in due if order.program_version})
+    await book(scope, due, versions, {})
     return len(due)
+
+
+async def _leave_old_owners(scope: Scope, owners: dict[int, UUID | None], kept: dict[int, Order]) -> None:
+    """Take back from its old customer what an order gave, when the shop says that it is another's: its account begins anew."""
+    moved = [order for number, order in kept.items() if number in owners and order.customer_id not in (None, owners[number])]
+    if not moved:
+        return
+    versions = await programs.by_numbers(scope, {order.program_version for order in moved if order.program_version})
+    shares = {order.shopify_id: line_shares(order.trace, None) for order in moved}
+    await book(scope, [replace(order, deserved=0) for order in moved], versions, shares)
+    for number, order in (await locked(scope, [order.shopify_id for order in moved])).items():
+        nothing = {"deserved": 0, "absorbed": 0, "forgiven": 0, "seized": 0, "posted_points": 0, "posted_pending": 0}
+        kept[number] = replace(order, **nothing, lots=[], pending_entry=None, history=None, trace=None)
+
+
+def _unposted(snapshot: OrderSnapshot) -> Order:
+    """An order of which nothing is known yet."""
+    return Order(
+        shopify_id=snapshot.id,
+        customer_id=None,
+        currency=snapshot.currency,
+        created_at=snapshot.created_at,
+        snapshot="",
+        snapshot_updated_at=snapshot.updated_at,
+        program_version=None,
+        history=None,
+        deserved=0,
+        reason=None,
+        trace=None,
+        paid_at=None,
+        matures_at=None,
+        posted_points=0,
+        posted_pending=0,
+        revision=0,
+        lots=[],
+        pending_entry=None,
+        absorbed=0,
+        forgiven=0,
+        seized=0,
+        facts=None,
+    )
 
 
 def _fold(
@@ -127,81 +189,3 @@ async def _frozen_versions(
             continue
         versions[shopify_id] = None if known.program_version is None else await programs.version(scope, known.program_version)
     return versions
-
-
-def _book(scope: Scope, state: Order, posted_to: UUID | None) -> tuple[Order, list[Entry]]:
-    """The entries that take the ledger from what is posted to what the state deserves at the scope's instant."""
-    moves: list[Entry] = []
-    if posted_to is not None and posted_to != state.customer_id and (state.posted_points or state.posted_pending):
-        moves.append(_entry(state, posted_to, -state.posted_points, -state.posted_pending, "moved"))
-        state = replace(state, posted_points=0, posted_pending=0, revision=state.revision + 1)
-    confirmed = state.matures_at is not None and state.matures_at <= scope.at
-    target_points, target_pending = (state.deserved, 0) if confirmed else (0, state.deserved)
-    difference = target_points - state.posted_points, target_pending - state.posted_pending
-    if difference != (0, 0):
-        assert state.customer_id is not None, "the core gives an order without a customer no points"
-        cause = "confirmed" if confirmed else "pending"
-        moves.append(_entry(state, state.customer_id, *difference, cause))
-        state = replace(state, posted_points=target_points, posted_pending=target_pending, revision=state.revision + 1)
-    return replace(state, matures_at=None if confirmed else state.matures_at), moves
-
-
-def _entry(state: Order, customer_id: UUID, points_: int, pending: int, cause: str) -> Entry:
-    return Entry(
-        customer_id=customer_id,
-        type=TransactionType.EARN,
-        points=points_,
-        pending=pending,
-        source="order",
-        external_id=str(state.shopify_id),
-        purpose=f"{cause}:{state.revision + 1}",
-        program_version=state.program_version,
-        trace=state.trace,
-    )
-
-
-async def _post(scope: Scope, entries: list[Entry]) -> None:
-    posted = await points.post(scope, entries)
-    # The order rows are locked and count their revisions, so a cause that is known already means a broken row.
-    assert len(posted) == len(entries), "an order's revision was posted before"
-
-
-async def _write(scope: Scope, states: list[Order], kept: dict[int, Order]) -> None:
-    fresh = [state for state in states if state.shopify_id not in kept]
-    known = [state for state in states if state.shopify_id in kept]
-    async with db.connection(scope) as connection:
-        if fresh:
-            await connection.execute(_INSERT, scope.merchant_id, *_columns(fresh))
-        if known:
-            await connection.execute(_UPDATE, scope.merchant_id, *_columns(known))
-
-
-_COLUMNS = (
-    ("shopify_id", "bigint"),
-    ("customer_id", "uuid"),
-    ("currency", "text"),
-    ("created_at", "timestamptz"),
-    ("snapshot", "text"),
-    ("snapshot_updated_at", "timestamptz"),
-    ("program_version", "integer"),
-    ("history", "text"),
-    ("deserved", "bigint"),
-    ("reason", "text"),
-    ("trace", "text"),
-    ("paid_at", "timestamptz"),
-    ("matures_at", "timestamptz"),
-    ("posted_points", "bigint"),
-    ("posted_pending", "bigint"),
-    ("revision", "integer"),
-)
-_NAMES = ", ".join(name for name, _ in _COLUMNS)
-_ARRAYS = ", ".join(f"${index + 2}::{kind}[]" for index, (_, kind) in enumerate(_COLUMNS))
-_INSERT = f"insert into orders (merchant_id, {_NAMES}) select $1, n.* from unnest({_ARRAYS}) as n ({_NAMES})"
-_UPDATE = f"""
-    update orders o set {", ".join(f"{name} = n.{name}" for name, _ in _COLUMNS[1:])}
-    from unnest({_ARRAYS}) as n ({_NAMES}) where o.merchant_id = $1 and o.shopify_id = n.shopify_id
-"""
-
-
-def _columns(states: list[Order]) -> list[list[object]]:
-    return [[getattr(state, name) for state in states] for name, _ in _COLUMNS]

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from domain import db
+from domain.orders.facts import Facts, facts_from
 from domain.scope import Scope
 
 
@@ -30,6 +31,16 @@ class Order:
     posted_points: int
     posted_pending: int
     revision: int
+    lots: list[int]
+    pending_entry: int | None
+    absorbed: int
+    forgiven: int
+    seized: int
+    facts: str | None
+
+    def told(self) -> Facts:
+        """What was told of it besides its snapshots."""
+        return facts_from(self.facts)
 
 
 _SELECT = f"select {', '.join(field.name for field in fields(Order))} from orders where merchant_id = $1"
@@ -59,6 +70,21 @@ async def maturing(scope: Scope, limit: int) -> list[Order]:
             scope.merchant_id,
             scope.at,
             limit,
+        )
+    return [_order(row) for row in rows]
+
+
+async def pending_of(scope: Scope, customer_id: UUID, except_for: int) -> list[Order]:
+    """A customer's other orders with pending points, locked, those first that mature first."""
+    async with db.connection(scope) as connection:
+        rows = await connection.fetch(
+            f"""
+            {_SELECT} and customer_id = $2 and posted_pending > 0 and shopify_id <> $3
+            order by matures_at, shopify_id for update
+            """,
+            scope.merchant_id,
+            customer_id,
+            except_for,
         )
     return [_order(row) for row in rows]
 

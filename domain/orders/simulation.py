@@ -38,11 +38,11 @@ async def simulate(
         live = await programs.live(scope)
         if live is None:
             return None
-        core, asks = live.core, live.asks_history
+        definition, core, asks = live.definition, live.core, live.asks_history
     else:
         core, asks = core_program(definition, 0), asks_history(definition)
     if asks and customer_id is not None and order["customer"] is not None:
-        [history] = await before(scope, [(customer_id, _NEXT_NUMBER, scope.at)])
+        [history] = await before(scope, [(customer_id, _NEXT_NUMBER, scope.at, definition.time_zone)])
         order = {**order, "customer": {**order["customer"], **msgspec.to_builtins(history)}}
     try:
         return core.evaluate(CoreOrder.from_json(msgspec.json.encode(order)))

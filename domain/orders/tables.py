@@ -1,6 +1,6 @@
 """The orders' table, for the catalog test: composite keys and partitions are the migration's to say."""
 
-from piccolo.columns import UUID, BigInt, Integer, Text, Timestamptz
+from piccolo.columns import UUID, Array, BigInt, Integer, Text, Timestamptz
 from piccolo.table import Table
 
 
@@ -24,3 +24,9 @@ class Orders(Table, tablename="orders"):
     posted_points = BigInt()
     posted_pending = BigInt()
     revision = Integer()
+    lots = Array(base_column=BigInt())
+    pending_entry = BigInt(null=True)
+    absorbed = BigInt()
+    forgiven = BigInt()
+    seized = BigInt()
+    facts = Text(null=True)

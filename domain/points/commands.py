@@ -26,7 +26,7 @@ class Posted:
     pending: int
 
 
-_ARGUMENTS = "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15"
+_ARGUMENTS = ", ".join(f"${number}" for number in range(1, 20))
 _POST = f"select ordinal - 1, position_, balance, pending_ from points_post({_ARGUMENTS})"
 _POST_ONE = f"select 0, position_, balance_, pending_ from points_post_one({_ARGUMENTS})"
 _columns = tuple(
@@ -44,6 +44,7 @@ _columns = tuple(
         "trace",
     )
 )
+_lot_columns = tuple(attrgetter(name) for name in ("floor", "lot", "reverses", "expires_at", "shares"))
 
 
 async def post(scope: Scope, entries: Sequence[Entry]) -> list[Posted]:
@@ -72,10 +73,14 @@ async def post(scope: Scope, entries: Sequence[Entry]) -> list[Posted]:
             actor,
             entry.trace,
             scope.at,
+            entry.lot,
+            entry.reverses,
+            entry.expires_at,
+            entry.shares,
         )
         for entry in entries
     ]
-    columns += [digests, [entry.floor for entry in entries]]
+    columns += [digests, *([column(entry) for entry in entries] for column in _lot_columns)]
     statement, given = (_POST, columns) if len(entries) > 1 else (_POST_ONE, [only for [only] in columns])
     try:
         async with db.connection(scope) as connection:

@@ -30,6 +30,10 @@ class Transaction:
     trace: str | None
     occurred_at: datetime
     hash: bytes
+    lot: int | None
+    reverses: int | None
+    expires_at: datetime | None
+    shares: str | None
 
 
 _SELECT = f"select {', '.join(field.name for field in fields(Transaction))} from points_transactions where merchant_id = $1"

@@ -24,6 +24,7 @@ class TransactionType(StrEnum):
     IMPORT = "import"
     REFERRAL = "referral"
     CAMPAIGN = "campaign"
+    MERGE = "merge"
 
 
 class InsufficientPoints(DomainError):
@@ -45,6 +46,9 @@ class Entry:
     points: what it adds to the balance; pending: what it adds to the points not yet spendable; both signed.
     source, external_id, purpose: the cause, together unique in a merchant's ledger; the same cause is never posted twice.
     floor: the balance below which the entry is refused, or None for no floor.
+    lot: the lot that it takes from before all others, or gives back to; a lot bears the position of the entry that opened it.
+    reverses: the position of the entry that it reverses. shares: what a reversal takes of each line, as `line_shares` writes it.
+    expires_at: when the lot that it opens expires. With a lot named too, points go back as a lot of their own with this expiry.
     """
 
     customer_id: UUID
@@ -58,6 +62,10 @@ class Entry:
     reason: str | None = None
     trace: str | None = None
     floor: int | None = None
+    lot: int | None = None
+    reverses: int | None = None
+    expires_at: datetime | None = None
+    shares: str | None = None
 
 
 _encode = msgspec.json.Encoder().encode
@@ -75,15 +83,20 @@ def digest(
     actor: str,
     trace: str | None,
     occurred_at: datetime,
+    lot: int | None = None,
+    reverses: int | None = None,
+    expires_at: datetime | None = None,
+    shares: str | None = None,
 ) -> bytes:
     """SHA-256 over the entry's content, as a JSON array in this order; a trace enters as the hex of its own SHA-256.
+
+    The last four enter only when one of them is there, so that entries from before there were lots keep their digest.
 
     The chain goes over it: hash = SHA-256(previous hash | position | balance after | pending after | digest), the numbers as
     8 bytes big-endian, and the first previous hash is SHA-256(merchant id | customer id).
     """
     trace_hash = None if trace is None else sha256(trace.encode()).hexdigest()
-    instant = occurred_at.astimezone(UTC).isoformat(timespec="microseconds")
-    content = (
+    content: tuple[object, ...] = (
         type,
         points,
         pending,
@@ -94,9 +107,15 @@ def digest(
         reason,
         actor,
         trace_hash,
-        instant,
+        _instant(occurred_at),
     )
+    if lot is not None or reverses is not None or expires_at is not None or shares is not None:
+        content += (lot, reverses, None if expires_at is None else _instant(expires_at), shares)
     return sha256(_encode(content)).digest()
+
+
+def _instant(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def genesis(merchant_id: UUID, customer_id: UUID) -> bytes:

@@ -13,6 +13,7 @@ class PointsAccounts(Table, tablename="points_accounts"):
     pending = BigInt()
     version = BigInt()
     last_hash = Bytea()
+    active_at = Timestamptz(null=True)
 
 
 class PointsTransactions(Table, tablename="points_transactions"):
@@ -36,3 +37,29 @@ class PointsTransactions(Table, tablename="points_transactions"):
     occurred_at = Timestamptz()
     digest = Bytea()
     hash = Bytea()
+    lot = BigInt(null=True)
+    reverses = BigInt(null=True)
+    expires_at = Timestamptz(null=True)
+    shares = Text(null=True)
+
+
+class PointsLots(Table, tablename="points_lots"):
+    """Points that lie together and expire together. The key is (merchant_id, customer_id, lot)."""
+
+    merchant_id = UUID()
+    customer_id = UUID()
+    lot = BigInt(primary_key=True)
+    points = BigInt()
+    remaining = BigInt()
+    expired = BigInt()
+    expires_at = Timestamptz(null=True)
+
+
+class PointsLotMoves(Table, tablename="points_lot_moves"):
+    """What an entry took from a lot or gave back. The key is (merchant_id, customer_id, position, lot)."""
+
+    merchant_id = UUID()
+    customer_id = UUID()
+    position = BigInt()
+    lot = BigInt(primary_key=True)
+    points = BigInt()

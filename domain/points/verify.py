@@ -22,7 +22,7 @@ PROGRESS_S = 1.0
 _ROWS = """
     select a.customer_id, a.balance, a.pending as account_pending, a.version, a.last_hash,
         t.position, t.type, t.points, t.pending, t.balance_after, t.pending_after, t.source, t.external_id, t.purpose,
-        t.program_version, t.reason, t.actor, t.trace, t.occurred_at, t.digest, t.hash
+        t.program_version, t.reason, t.actor, t.trace, t.occurred_at, t.digest, t.hash, t.lot, t.reverses, t.expires_at, t.shares
     from points_accounts a
     left join points_transactions t on t.merchant_id = a.merchant_id and t.customer_id = a.customer_id
     where a.merchant_id = $1 order by a.customer_id, t.position
@@ -107,6 +107,10 @@ def _advance(account: _Account, row: Any) -> str | None:
         row["actor"],
         row["trace"],
         row["occurred_at"],
+        row["lot"],
+        row["reverses"],
+        row["expires_at"],
+        row["shares"],
     )
     if content != row["digest"]:
         return "its content is not what was written"

@@ -1,6 +1,6 @@
 """Which program is live, which was in force, and what the draft says."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -69,6 +69,13 @@ async def version(scope: Scope, number: int) -> ProgramVersion | None:
     async with db.connection(scope) as connection:
         row = await connection.fetchrow(f"{_SELECT} and version = $2", scope.merchant_id, number)
     return _version(scope, row) if row else None
+
+
+async def by_numbers(scope: Scope, numbers: Iterable[int]) -> dict[int, ProgramVersion]:
+    """The versions with these numbers, in one query."""
+    async with db.connection(scope) as connection:
+        rows = await connection.fetch(f"{_SELECT} and version = any ($2)", scope.merchant_id, sorted(set(numbers)))
+    return {row["version"]: _version(scope, row) for row in rows}
 
 
 async def versions(scope: Scope, first: int, before: int | None) -> list[ProgramVersion]:

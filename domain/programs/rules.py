@@ -1,6 +1,8 @@
 """What a program is, and when it is one."""
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
+from enum import StrEnum
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -8,11 +10,15 @@ from uuid import UUID
 import msgspec
 from loyalty_native import LoyaltyError, Program
 
+from domain import calendar
 from domain.errors import Code, DomainError
 
 SIGNUP_POINTS_MAX = 1_000_000_000
 HOLD_DAYS_MAX = 365
 NAME_LENGTH_MAX = 40
+PERIOD_COUNT_MAX = {"days": 36_500, "months": 1_200}
+GRACE_DAYS_MAX = 365
+WARNING_DAYS_MAX = 365
 
 
 class InvalidProgram(DomainError):
@@ -28,11 +34,39 @@ class PointsName(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     plural: str
 
 
+class Unit(StrEnum):
+    """What a period is counted in."""
+
+    DAYS = "days"
+    MONTHS = "months"
+
+
+class Period(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A length of time in whole local days or calendar months."""
+
+    count: int
+    unit: Unit
+
+
+class Clawback(StrEnum):
+    """How far a refund goes for points that have been spent already. What it does not take is forgiven."""
+
+    UNLIMITED = "unlimited"
+    WITHIN_BALANCE = "within_balance"
+    PENDING_FIRST = "pending_first"
+    FORGIVE = "forgive"
+
+
 class Definition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A program as it is stored: immutable once published.
 
     earning: the core's program JSON (native/program.schema.json) without `enabled`, which stands here.
     signup_points: given once to each customer who joins. hold_days: whole days from payment until points are spendable.
+    time_zone: the IANA zone in which days and months are counted. points_expire_after: how long a lot lasts, to the end of the
+    local day, from when it became spendable. inactivity_expires_after: when everything expires that is spendable, counted from
+    the last time the customer earned or spent. expiry_warning_days: how long before either the customer is told; 0 for never.
+    restore_grace_days: what points that a refund gives back get on top of their expiry. b2b_orders, draft_orders: whether
+    orders of companies, and orders that began as a draft of the staff, earn.
     """
 
     earning: dict[str, Any]
@@ -40,6 +74,25 @@ class Definition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     signup_points: int = 0
     hold_days: int = 0
     points_name: PointsName = PointsName("point", "points")
+    time_zone: str = "UTC"
+    points_expire_after: Period | None = None
+    inactivity_expires_after: Period | None = None
+    expiry_warning_days: int = 0
+    restore_grace_days: int = 0
+    clawback: Clawback = Clawback.UNLIMITED
+    b2b_orders: bool = False
+    draft_orders: bool = False
+
+    def expires_at(self, since: datetime) -> datetime | None:
+        """When a lot expires that became spendable at `since`: the end of the last local day, or None for never."""
+        return None if self.points_expire_after is None else self.after(since, self.points_expire_after)
+
+    def after(self, since: datetime, period: Period) -> datetime:
+        """The end of the local day on which a period since an instant ends."""
+        zone = calendar.time_zone(self.time_zone)
+        day = calendar.local_day(since, zone)
+        months, days = (period.count, 0) if period.unit is Unit.MONTHS else (0, period.count)
+        return calendar.day_start(calendar.add_months(day, months) + timedelta(days=days + 1), zone)
 
 
 DEFAULT = Definition(earning={"rules": [{"id": "purchase", "kind": "per_currency_unit", "rate": {"points": 1, "per": 1}}]})
@@ -66,10 +119,27 @@ def validate(definition: Definition) -> None:
         name: str = getattr(definition.points_name, part)
         if not name.strip() or len(name) > NAME_LENGTH_MAX:
             raise InvalidProgram(f"The name of the points has 1 to {NAME_LENGTH_MAX} characters.", field=("pointsName", part))
+    _validate_times(definition)
     try:
         core_program(definition, 1)
     except LoyaltyError as error:
         raise InvalidProgram(str(error), field=("earning", *error.path.split("."))) from error
+
+
+def _validate_times(definition: Definition) -> None:
+    calendar.time_zone(definition.time_zone, field=("timeZone",))
+    for field, period in (
+        ("pointsExpireAfter", definition.points_expire_after),
+        ("inactivityExpiresAfter", definition.inactivity_expires_after),
+    ):
+        if period is not None and not 1 <= period.count <= PERIOD_COUNT_MAX[period.unit]:
+            raise InvalidProgram(f"A period has 1 to {PERIOD_COUNT_MAX[period.unit]} {period.unit}.", field=(field, "count"))
+    for field, days, most in (
+        ("expiryWarningDays", definition.expiry_warning_days, WARNING_DAYS_MAX),
+        ("restoreGraceDays", definition.restore_grace_days, GRACE_DAYS_MAX),
+    ):
+        if not 0 <= days <= most:
+            raise InvalidProgram(f"It is between 0 and {most} days.", field=(field,))
 
 
 def core_program(definition: Definition, version: int) -> Program:

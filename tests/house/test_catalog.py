@@ -22,12 +22,14 @@ TENANT_TABLES = frozenset(
         "orders",
         "outbox",
         "points_accounts",
+        "points_lot_moves",
+        "points_lots",
         "points_transactions",
         "program_drafts",
         "program_versions",
     }
 )
-APPEND_ONLY = ("audit_entries", "idempotency_keys", "points_transactions", "program_versions")
+APPEND_ONLY = ("audit_entries", "idempotency_keys", "points_lot_moves", "points_transactions", "program_versions")
 PRIVILEGES = {
     "api_keys": {"SELECT", "INSERT", "UPDATE(expires_at,revoked_at)"},
     "audit_entries": {"SELECT", "INSERT"},
@@ -38,6 +40,8 @@ PRIVILEGES = {
     "orders": {"SELECT", "INSERT", "UPDATE"},
     "outbox": {"SELECT", "INSERT", "DELETE"},
     "points_accounts": {"SELECT", "INSERT", "UPDATE"},
+    "points_lot_moves": {"SELECT", "INSERT"},
+    "points_lots": {"SELECT", "INSERT", "UPDATE"},
     "points_transactions": {"SELECT", "INSERT"},
     "program_drafts": {"SELECT", "INSERT", "UPDATE", "DELETE"},
     "program_versions": {"SELECT", "INSERT"},
@@ -47,6 +51,7 @@ DISPATCHED = {
     "inbox": {"SELECT(due_at,merchant_id,status)"},
     "orders": {"SELECT(matures_at,merchant_id)"},
     "outbox": {"SELECT(created_at,merchant_id)"},
+    "points_lots": {"SELECT(expires_at,merchant_id,remaining)"},
 }
 KINDS = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER")
 
@@ -236,7 +241,7 @@ async def test_what_is_append_only_cannot_be_changed_by_its_own_merchant(owner: 
 async def test_a_partition_is_no_way_around(owner: Connection, full: Full) -> None:
     await as_application(owner, full.shop.merchant.id)
     names = await partitions(owner)
-    assert len(names) == 32
+    assert len(names) == 48
     for name in names:
         with pytest.raises(asyncpg.InsufficientPrivilegeError, match="permission denied"):
             await owner.fetch(f"select merchant_id from {name}")

@@ -7,6 +7,8 @@ from tests.house.full_shop import REFERENCE_TABLES
 
 Connection = asyncpg.Connection  # type: ignore[type-arg]
 
+CORE = ("customers", "orders", "points_accounts", "points_lot_moves", "points_lots", "points_transactions")
+
 _WITH_MERCHANT = """
     select c.oid, c.relname from pg_class c
     join pg_attribute a on a.attrelid = c.oid and a.attname = 'merchant_id' and not a.attisdropped
@@ -92,7 +94,7 @@ async def test_partitions_are_by_hash_of_the_merchant_alone(owner: Connection) -
         "from pg_partitioned_table"
     )
     found = {row["name"]: (row["strategy"], await columns(owner, row["partrelid"], row["keys"])) for row in rows}
-    assert found == {name: ("h", ["merchant_id"]) for name in ("customers", "orders", "points_accounts", "points_transactions")}
+    assert found == {name: ("h", ["merchant_id"]) for name in CORE}
 
 
 async def test_a_reference_table_points_only_to_reference_tables(owner: Connection) -> None:

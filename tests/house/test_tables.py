@@ -16,6 +16,7 @@ CLASSES = {
 }
 TYPES = {
     "bigint": "BIGINT",
+    "bigint[]": "BIGINT[]",
     "bytea": "BYTEA",
     "bytea[]": "BYTEA[]",
     "integer": "INTEGER",
@@ -33,6 +34,8 @@ def test_every_feature_with_tables_has_its_classes() -> None:
         "merchants",
         "orders",
         "points_accounts",
+        "points_lot_moves",
+        "points_lots",
         "points_transactions",
         "program_drafts",
         "program_versions",

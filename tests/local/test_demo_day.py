@@ -12,7 +12,8 @@ from loyalty_native import Program
 from api.webhooks import signed
 from domain import money, orders
 from domain.inbox import TOPICS, delivery
-from domain.orders.rules import core_order
+from domain.orders.facts import NOTHING
+from domain.orders.net import core_order
 from local.demo.client import sign
 from local.demo.day import SAMPLES, Day, Happening, make_day, newcomer
 
@@ -34,7 +35,9 @@ def points(state: dict[str, Any], per: int) -> tuple[int, str | None]:
     """What the core gives for the order at 10 points per so many units of currency."""
     rules = [{"id": "purchase", "kind": "per_currency_unit", "rate": {"points": 10, "per": per}}]
     snapshot = orders.parse(json.dumps(orders.keep(state)))
-    [found] = Program(json.dumps({"rules": rules}), 1).evaluate_batch([CoreOrder.from_json(core_order(snapshot))])
+    [found] = Program(json.dumps({"rules": rules}), 1).evaluate_batch(
+        [CoreOrder.from_json(core_order(snapshot, None, NOTHING, void=False))]
+    )
     return found.points, found.reason
 
 

@@ -8,7 +8,17 @@ from pathlib import Path
 
 import loyalty_native
 import pytest
-from loyalty_native import LoyaltyError, Order, Program, currency_exponent, money_format, money_parse, trace_points
+from loyalty_native import (
+    LoyaltyError,
+    Order,
+    Program,
+    allocate,
+    currency_exponent,
+    money_format,
+    money_parse,
+    share_floor,
+    trace_points,
+)
 
 PROGRAM = '{"rules":[{"id":"purchase","kind":"per_currency_unit","rate":{"points":10,"per":1}}]}'
 ORDER = '{"currency":"USD","customer":{},"lines":[{"id":"1","unit_price":"100.00"}]}'
@@ -136,3 +146,20 @@ def test_the_stub_names_everything() -> None:
     stub = (NATIVE / "python" / "python" / "loyalty_native" / "_native.pyi").read_text()
     for name in loyalty_native.__all__:
         assert f"class {name}" in stub or f"def {name}" in stub
+
+
+def test_a_total_is_split_without_losing_a_unit() -> None:
+    assert allocate(10, [1, 1, 1]) == [4, 3, 3]
+    assert allocate(0, [0, 0]) == [0, 0]
+    with pytest.raises(LoyaltyError) as refusal:
+        allocate(1, [0])
+    assert refusal.value.code == "VALUE_ZERO"
+
+
+def test_a_share_is_rounded_down() -> None:
+    assert [share_floor(334, kept, 3) for kept in range(4)] == [0, 111, 222, 334]
+    assert share_floor(2**53, 2**53, 2**53 + 1) == 2**53 - 1
+    for part, whole, code in [(1, 0, "VALUE_ZERO"), (-1, 2, "VALUE_NEGATIVE"), (1, -2, "VALUE_NEGATIVE")]:
+        with pytest.raises(LoyaltyError) as refusal:
+            share_floor(10, part, whole)
+        assert refusal.value.code == code

@@ -3,7 +3,7 @@
 mod discount;
 
 use loyalty_core::earning::{self, Scratch};
-use loyalty_core::{Currency, Error, ErrorCode, Money};
+use loyalty_core::{Currency, Error, ErrorCode, Money, Rate, Rounding};
 use pyo3::create_exception;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -204,6 +204,19 @@ fn currency_exponent(py: Python<'_>, currency: &str) -> PyResult<u32> {
         .map_err(|error| refused(py, error))
 }
 
+#[pyfunction]
+fn allocate(py: Python<'_>, total: i64, weights: Vec<i64>) -> PyResult<Vec<i64>> {
+    let weights: Vec<i128> = weights.into_iter().map(i128::from).collect();
+    loyalty_core::allocate(total, &weights).map_err(|error| refused(py, error))
+}
+
+#[pyfunction]
+fn share_floor(py: Python<'_>, amount: i64, part: i64, whole: i64) -> PyResult<i64> {
+    Rate::new(part, whole)
+        .and_then(|share| share.apply(amount, Rounding::Floor))
+        .map_err(|error| refused(py, error))
+}
+
 fn parse_currency(currency: &str) -> Result<Currency, Error> {
     Currency::parse(currency).map_err(|error| error.inside("currency"))
 }
@@ -214,7 +227,7 @@ mod _native {
     use super::discount::{discount_evaluate, discount_query_variables, discount_trace_amount};
     #[pymodule_export]
     use super::{
-        Evaluation, LoyaltyError, Order, Program, currency_exponent, money_format, money_parse,
-        trace_points,
+        Evaluation, LoyaltyError, Order, Program, allocate, currency_exponent, money_format,
+        money_parse, share_floor, trace_points,
     };
 }

@@ -11,12 +11,14 @@ try:
         LoyaltyError,
         Order,
         Program,
+        allocate,
         currency_exponent,
         discount_evaluate,
         discount_query_variables,
         discount_trace_amount,
         money_format,
         money_parse,
+        share_floor,
         trace_points,
     )
 except ImportError as error:
@@ -30,11 +32,13 @@ __all__ = [
     "LoyaltyError",
     "Order",
     "Program",
+    "allocate",
     "currency_exponent",
     "discount_evaluate",
     "discount_query_variables",
     "discount_trace_amount",
     "money_format",
     "money_parse",
+    "share_floor",
     "trace_points",
 ]

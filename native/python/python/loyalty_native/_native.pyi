@@ -114,6 +114,20 @@ def currency_exponent(currency: str) -> int:
     Raises LoyaltyError: `CURRENCY_UNKNOWN`.
     """
 
+def allocate(total: int, weights: Sequence[int]) -> list[int]:
+    """Whole parts of a total in proportion to weights, by the largest remainder, the earlier first among equals.
+
+    The parts add up to the total. Raises LoyaltyError: `VALUE_NEGATIVE`; `VALUE_ZERO` when there is a total and no weight;
+    `OVERFLOW`.
+    """
+
+def share_floor(amount: int, part: int, whole: int) -> int:
+    """`amount × part / whole`, rounded towards minus infinity.
+
+    Raises LoyaltyError: `VALUE_ZERO` or `VALUE_NEGATIVE` for a whole that is not positive; `VALUE_NEGATIVE` for a negative
+    part; `OVERFLOW`.
+    """
+
 def discount_evaluate(case: bytes | str) -> str:
     """What one discount takes off one cart, as JSON with sorted keys, every amount in minor units of the cart's currency.
 
