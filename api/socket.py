@@ -49,7 +49,7 @@ class SocketContext:
         """The context of one operation: it begins now, and has read nothing yet."""
         process = process_of(self.socket)
         now = caller.scope(scope.now(), self._request_id)
-        return Context(now, process.doorbell, process.wake_outbox, caller.customer_id)
+        return Context(now, process.doorbell, process.wake_outbox, caller.customer_id, process.wake_inbox)
 
 
 class Handler(BaseGraphQLTransportWSHandler[Any, Any]):

@@ -19,8 +19,8 @@ LOOK_S = 0.01
 PATIENCE_S = 180
 
 _STORE = """
-    insert into inbox (merchant_id, webhook_id, topic, payload, received_at, due_at, request_id)
-    select $1, webhook_id, 'orders/create', payload, received_at, received_at, 'bench' from arriving
+    insert into inbox (merchant_id, webhook_id, topic, kind, payload, received_at, due_at, request_id)
+    select $1, webhook_id, 'orders/create', 'orders', payload, received_at, received_at, 'bench' from arriving
 """
 
 

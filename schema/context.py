@@ -18,12 +18,14 @@ class Context:
     """One request, or one socket, of one caller.
 
     customer_id: who the caller is, when a customer. ring: tells the workers that the merchant's outbox has something.
+    ring_inbox: tells them that deliveries are due.
     """
 
     scope: Scope
     doorbell: Doorbell
     ring: Callable[[UUID], None]
     customer_id: UUID | None = None
+    ring_inbox: Callable[[UUID], None] = field(default=lambda _: None)
     _customers: DataLoader[UUID, Customer | None] | None = field(default=None)
 
     @property

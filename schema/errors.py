@@ -34,7 +34,9 @@ _DESCRIPTIONS = {
     Code.TIME_ZONE_UNKNOWN: "The time zone database has no zone of this name.",
     Code.AMOUNT_INVALID: "The text is no amount of the currency.",
     Code.ORDER_INVALID: "The order or cart cannot be read; `field` says where.",
-    Code.CUSTOMER_INVALID: "The customer of a delivery cannot be read. Kept with the delivery, never in an answer.",
+    Code.CUSTOMER_INVALID: "The customer of a delivery cannot be read. It stands in the failure of that delivery.",
+    Code.DELIVERY_INVALID: "A delivery does not say what its topic promises. It stands in the failure of that delivery.",
+    Code.DELIVERY_DONE: "The delivery has been worked off, and nothing is kept of it to run again.",
 }
 
 describe(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 import strawberry
@@ -16,6 +17,7 @@ from schema.documents import CACHE_DOCUMENTS, CACHE_VALIDATION, LIMIT_TOKENS
 from schema.doors import EVERYBODY
 from schema.errors import CodedErrors, log_bugs
 from schema.identifiers import key_of, type_of, uuid_of
+from schema.inbox import InboxMutations, InboxQueries, visible_delivery
 from schema.node import Node
 from schema.orders import OrderQueries, visible_order
 from schema.points import PointsQueries, visible_transaction
@@ -23,8 +25,41 @@ from schema.programs import ProgramMutations, ProgramQueries, program
 from schema.scalars import CONFIG
 
 
+async def _customer(info: Info, id: str) -> Node | None:
+    wanted = uuid_of("Customer", id)
+    row = None if wanted is None else await visible_customer(info, wanted)
+    return customer(row) if row else None
+
+
+async def _order(info: Info, id: str) -> Node | None:
+    number = _number(key_of("Order", id))
+    return None if number is None else await visible_order(info, number)
+
+
+async def _program(info: Info, id: str) -> Node | None:
+    version = _number(key_of("Program", id))
+    if version is None or version > 2**31 - 1:
+        return None
+    found = await programs.version(info.context.scope, version)
+    return program(found) if found else None
+
+
+def _number(key: str | None) -> int | None:
+    return int(key) if key is not None and key.isascii() and key.isdigit() and len(key) < 19 else None
+
+
+_NODES: dict[str, Callable[[Info, str], Awaitable[Node | None]]] = {
+    "Customer": _customer,
+    "Order": _order,
+    "PointsTransaction": visible_transaction,
+    "Program": _program,
+    "WebhookDelivery": visible_delivery,
+}
+"""What finds a thing by its global id, for whoever may see it: by the type that the id names."""
+
+
 @strawberry.type(description="What can be asked. The merchant is always the credential's.")
-class Query(CustomerQueries, PointsQueries, ProgramQueries, OrderQueries):
+class Query(CustomerQueries, PointsQueries, ProgramQueries, OrderQueries, InboxQueries):
     """The root of queries."""
 
     @strawberry.field(
@@ -35,24 +70,8 @@ class Query(CustomerQueries, PointsQueries, ProgramQueries, OrderQueries):
         self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The global id.")]
     ) -> Node | None:
         """The thing asked for."""
-        match type_of(id):
-            case "Customer":
-                wanted = uuid_of("Customer", id)
-                row = None if wanted is None else await visible_customer(info, wanted)
-                return customer(row) if row else None
-            case "PointsTransaction":
-                return await visible_transaction(info, id)
-            case "Order":
-                number = _number(key_of("Order", id))
-                return None if number is None else await visible_order(info, number)
-            case "Program":
-                version = _number(key_of("Program", id))
-                if version is None or version > 2**31 - 1:
-                    return None
-                found = await programs.version(info.context.scope, version)
-                return program(found) if found else None
-            case _:
-                return None
+        find = _NODES.get(type_of(id) or "")
+        return await find(info, id) if find else None
 
 
 @strawberry.type(
@@ -61,7 +80,7 @@ class Query(CustomerQueries, PointsQueries, ProgramQueries, OrderQueries):
         "Commands that move points take an `idempotencyKey`."
     )
 )
-class Mutation(BalanceMutations, ProgramMutations):
+class Mutation(BalanceMutations, ProgramMutations, InboxMutations):
     """The root of commands."""
 
 
@@ -76,10 +95,6 @@ class LoyalNestSchema(strawberry.Schema):
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Log bugs; refusals are data."""
         log_bugs(errors, execution_context)
-
-
-def _number(key: str | None) -> int | None:
-    return int(key) if key is not None and key.isascii() and key.isdigit() and len(key) < 19 else None
 
 
 schema = LoyalNestSchema(

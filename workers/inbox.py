@@ -12,19 +12,31 @@ BATCH = 500
 
 
 async def work_off(within: Scope) -> None:
-    """Work off all that is due in the merchant's inbox, in batches, and ring for it."""
-    for kind in Kind:
-        limit = BATCH
-        while True:
-            now = within.later(scope.now())
-            worked = await _batch(now, kind, limit)
-            if worked is None:
-                # Something in the batch is broken: go one by one, so that only that one is set aside.
-                limit = 1
-                continue
-            await relay(now)
-            if worked < limit:
-                break
+    """Work off all that is due in the merchant's inbox, in batches, and ring for it.
+
+    What is booked may wake deliveries that were parked for it, so it looks again until nothing is due that it can take.
+    """
+    worked = True
+    while worked:
+        worked = False
+        for kind in await inbox.due(within.later(scope.now())):
+            worked |= await _drain(within, kind)
+
+
+async def _drain(within: Scope, kind: Kind) -> bool:
+    """Work off what is due of one kind. Returns whether there was anything that no other worker holds."""
+    limit, taken = BATCH, False
+    while True:
+        now = within.later(scope.now())
+        worked = await _batch(now, kind, limit)
+        if worked is None:
+            # Something in the batch is broken: go one by one, so that only that one is set aside.
+            limit = 1
+            continue
+        taken |= worked > 0
+        await relay(now)
+        if worked < limit:
+            return taken
 
 
 work_off_inbox = job("inbox.work_off")(work_off)
@@ -53,7 +65,7 @@ async def _batch(within: Scope, kind: Kind, limit: int) -> int | None:
 async def _set_aside(within: Scope, one: Waiting, error: Exception) -> None:
     # A refusal is the payload's own fault and final; anything else is ours, and may pass.
     refused = isinstance(error, DomainError)
-    failure = error.code.value if isinstance(error, DomainError) else type(error).__name__
+    failure = inbox.failure_of(error)
     async with db.transaction(within):
         await inbox.set_aside(within, one, failure, final=refused)
     log.warning(
@@ -61,6 +73,7 @@ async def _set_aside(within: Scope, one: Waiting, error: Exception) -> None:
         merchant_id=str(within.merchant_id),
         webhook_id=one.webhook_id,
         topic=one.topic,
-        failure=failure,
+        failure=failure.code,
+        path=failure.path,
         exc_info=None if refused else error,
     )

@@ -12,7 +12,16 @@ from tests.conftest import PREVIOUS_SECRET
 from tests.shop import NOON, Shop, order
 
 CANARY = "canary.person@example.com"
-TOPICS = ("orders/create", "orders/updated", "orders/paid", "customers/create", "customers/update")
+TOPICS = (
+    "orders/create",
+    "orders/updated",
+    "orders/paid",
+    "orders/cancelled",
+    "orders/fulfilled",
+    "orders/partially_fulfilled",
+    "customers/create",
+    "customers/update",
+)
 
 
 def personal(**changes: Any) -> dict[str, Any]:
@@ -156,13 +165,14 @@ async def test_what_is_too_large_is_refused(shop: Shop) -> None:
     assert await rows(shop) == []
 
 
-@pytest.mark.parametrize("webhook_id", ["", "x" * (WEBHOOK_ID_MAX + 1), None])
+@pytest.mark.parametrize("webhook_id", ["", "x" * (WEBHOOK_ID_MAX + 1), "a\tb", "a\u00e9", None])
 async def test_a_delivery_needs_its_id(shop: Shop, webhook_id: str | None) -> None:
     headers = shop.webhook_headers("orders/create", b"{}")
     del headers["x-shopify-webhook-id"]
     if webhook_id is not None:
         headers["x-shopify-webhook-id"] = webhook_id
-    response = await shop.post("/webhooks/shopify", b"{}", headers)
+    encoded = {name: value.encode("latin-1") for name, value in headers.items()}
+    response = await shop.post("/webhooks/shopify", b"{}", encoded)  # type: ignore[arg-type]
     assert (response.status_code, response.json()) == (400, {"status": "no_webhook_id"})
     assert await rows(shop) == []
 

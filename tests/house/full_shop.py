@@ -55,5 +55,5 @@ async def fill(shop: Shop, word: str, versions: int = 1) -> Full:
         await points.adjust(
             scope, customer_id=customer_id, points=-1, reason=f"because {word}", idempotency_key=f"L{pending_number}"
         )
-    await shop.deliver("orders/create", order(pending_number, customer=customer_number))
+    await shop.deliver("orders/create", order(pending_number, customer=customer_number), f"{word}-pending")
     return Full(shop, word, customer_id, customer_number, order_number, pending_number, f"K{pending_number}", versions)

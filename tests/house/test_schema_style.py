@@ -75,6 +75,8 @@ def test_commands_are_for_staff() -> None:
         "program_draft_discard": {Door.STAFF},
         "program_draft_update": {Door.STAFF},
         "program_publish": {Door.STAFF},
+        "webhook_deliveries_retry": {Door.STAFF},
+        "webhook_delivery_retry": {Door.STAFF},
     }
 
 

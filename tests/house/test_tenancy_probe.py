@@ -24,7 +24,7 @@ from tests.house.selection import CORE, selection
 from tests.house.test_catalog import TENANT_TABLES, contents
 from tests.shop import open_shop
 
-NODES = ("Customer", "Order", "PointsTransaction", "Program")
+NODES = ("Customer", "Order", "PointsTransaction", "Program", "WebhookDelivery")
 _REQUEST_ID = re.compile(r'"requestId":\s*"[^"]*"')
 _keys = itertools.count(1)
 
@@ -38,6 +38,7 @@ class Thing:
     order_number: str
     transaction: str
     program: str
+    delivery: str
     email: str
     cursors: dict[str, str]
     key: str
@@ -51,6 +52,7 @@ class Thing:
             str(full.order_number),
             f"gid://loyalnest/PointsTransaction/{full.customer_id}.1",
             f"gid://loyalnest/Program/{full.versions}",
+            f"gid://loyalnest/WebhookDelivery/{full.word}-pending",
             full.email,
             cursors,
             full.key,
@@ -66,6 +68,7 @@ class Thing:
             "999999999998",
             f"gid://loyalnest/PointsTransaction/{nobody}.1",
             "gid://loyalnest/Program/99",
+            f"gid://loyalnest/WebhookDelivery/{nobody}",
             "nobody@example.com",
             cursors,
             f"fresh {next(_keys)}",
@@ -78,6 +81,7 @@ class Thing:
             "Order": f"gid://loyalnest/Order/{self.order_number}",
             "PointsTransaction": self.transaction,
             "Program": self.program,
+            "WebhookDelivery": self.delivery,
         }
 
 
@@ -102,6 +106,7 @@ def with_ids(thing: Thing) -> dict[str, list[dict[str, Any]]]:
             {"customerId": thing.customer, "points": amount, "reason": "probe", "idempotencyKey": f"probe {next(_keys)}"}
             for amount in (1, -1)
         ],
+        "webhookDeliveryRetry": [{"id": thing.delivery}],
         "balanceUpdated": [{"customerId": thing.customer}, {"customerId": thing.customer, "since": 0}],
     }
 
@@ -115,6 +120,12 @@ def without_ids(own: Thing, foreign: Thing) -> dict[str, list[dict[str, Any]]]:
         "program": [{}],
         "programVersions": [{"first": 10}, {"first": 10, "after": foreign.cursors["programVersions"]}],
         "programDraft": [{}],
+        "webhookDeliveries": [
+            {"first": 10},
+            {"first": 10, "filter": {"status": "PENDING", "topic": "orders/create"}},
+            {"first": 10, "after": foreign.cursors["webhookDeliveries"]},
+        ],
+        "webhookDeliveriesRetry": [{"filter": {"status": "PENDING"}}],
         "simulateOrder": [{"order": CART}, {"order": CART, "draft": True}],
         # The other shop's key is a key like any other here.
         "pointsAdjust": [{"customerId": own.customer, "points": 3, "reason": "own", "idempotencyKey": foreign.key}],
@@ -176,7 +187,7 @@ class Probe:
 async def cursors(full: Full) -> dict[str, str]:
     """A real cursor of each list."""
     found: dict[str, str] = {}
-    for name in ("customers", "pointsTransactions", "programVersions"):
+    for name in ("customers", "pointsTransactions", "programVersions", "webhookDeliveries"):
         data = await full.shop.data(f"{{ {name}(first: 1) {{ pageInfo {{ endCursor }} }} }}")
         found[name] = data[name]["pageInfo"]["endCursor"]
     return found
@@ -197,7 +208,9 @@ async def probe(application: object) -> Probe:
 
 
 DOORS = (Door.STAFF, Door.CUSTOMER, Door.PARTNER)
-EMPTY = Thing("", "", "", "", "", "", {"customers": "", "pointsTransactions": "", "programVersions": ""}, "")
+EMPTY = Thing(
+    "", "", "", "", "", "", "", dict.fromkeys(("customers", "pointsTransactions", "programVersions", "webhookDeliveries"), ""), ""
+)
 
 
 def test_every_root_field_and_argument_is_probed() -> None:
@@ -233,6 +246,7 @@ def test_every_argument_that_names_a_thing_is_probed_with_a_foreign_one() -> Non
         "node(id)",
         "order(shopifyId)",
         "pointsAdjust(customerId)",
+        "webhookDeliveryRetry(id)",
     }
     called = {f"{name}({key})" for name, sets in with_ids(EMPTY).items() for one in sets for key in one}
     assert naming <= called

@@ -1,0 +1,75 @@
+"""What is done with deliveries of each kind: whoever enters a function here opens the door to its topics."""
+
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from domain import customers, orders, points
+from domain.customers import CustomerSnapshot, Profile
+from domain.inbox.kinds import TOPICS, Kind
+from domain.inbox.rules import InvalidCustomer, customer_key, order_key
+from domain.scope import Scope
+from domain.seal import unseal
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A delivery that is to be worked off. Its parent, if its kind has one, is known."""
+
+    webhook_id: str
+    topic: str
+    parent: str | None
+    payload: str
+    profile: bytes | None
+    attempts: int
+
+
+Handler = Callable[[Scope, Sequence[Waiting]], Awaitable[Collection[str]]]
+"""Books what claimed deliveries of one kind say, in the transaction that claimed them, and runs twice as it runs once.
+
+Returns the keys of the orders and customers that are known from now on, for those deliveries that wait for them.
+Raises DomainError when one of them cannot be read: nothing of the batch is booked then, and the caller narrows it down.
+"""
+
+
+async def _orders(scope: Scope, waiting: Sequence[Waiting]) -> set[str]:
+    """Deliveries that carry a whole order."""
+    arrivals = [(orders.parse(one.payload), one.payload) for one in waiting]
+    await orders.converge(scope, arrivals)
+    known = {order_key(snapshot.id) for snapshot, _ in arrivals}
+    return known | {customer_key(snapshot.customer.id) for snapshot, _ in arrivals if snapshot.customer}
+
+
+async def _customers(scope: Scope, waiting: Sequence[Waiting]) -> set[str]:
+    arrivals = [(_customer(one), _profile(scope, one)) for one in waiting]
+    joined = await customers.arrive(scope, arrivals)
+    await points.award_signups(scope, joined)
+    return {customer_key(snapshot.id) for snapshot, _ in arrivals}
+
+
+HANDLERS: dict[Kind, Handler] = {
+    Kind.CUSTOMERS: _customers,
+    Kind.ORDERS: _orders,
+}
+
+
+def handles(topic: str) -> bool:
+    """Whether deliveries of this topic are worked off; the door answers and drops the others."""
+    return topic in TOPICS and TOPICS[topic] in HANDLERS
+
+
+def _customer(one: Waiting) -> CustomerSnapshot:
+    try:
+        snapshot = msgspec.json.decode(one.payload, type=CustomerSnapshot)
+    except msgspec.ValidationError as error:
+        raise InvalidCustomer(str(error)) from error
+    if snapshot.created_at.tzinfo is None or snapshot.updated_at.tzinfo is None:
+        raise InvalidCustomer("created_at and updated_at need a time zone")
+    return snapshot
+
+
+def _profile(scope: Scope, one: Waiting) -> Profile:
+    if one.profile is None:
+        return Profile()
+    return msgspec.json.decode(unseal(scope.merchant_id, "inbox", one.webhook_id, one.profile), type=Profile)
