@@ -3,6 +3,8 @@
 # local/__main__.py has the commands.
 set -euo pipefail
 
+# Files that are named on the command line are where the caller stands.
+export LOYALNEST_CALLED_FROM=$PWD
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")"
 
 help() {
@@ -17,6 +19,8 @@ LoyalNest on this machine. Everything it makes lives in .venv/, target/ and .loy
   ./dev.sh doctor [--json]            say what is missing or wrong, and how to mend it
   ./dev.sh demo [--orders N] [--fast] send a day of orders and watch balances move
   ./dev.sh verify                     check every ledger entry against its hash chain
+  ./dev.sh orders-doctor FILE [--shop DOMAIN] [--book]
+                                      compare Shopify's orders with the ledger, and book what is missing
   ./dev.sh functions                  build the Shopify functions
   ./dev.sh psql                       open a prompt on the database
 
@@ -42,7 +46,7 @@ case $command in
     help | -h | --help)
         help
         ;;
-    up | test | check | schema | demo | verify | functions | psql)
+    up | test | check | schema | demo | verify | orders-doctor | functions | psql)
         python=$(find_python)
         "$python" -m local.prepare
         exec .venv/bin/python -m local "$@"

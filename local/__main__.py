@@ -93,8 +93,18 @@ def demo(arguments: Sequence[str]) -> int:
     return subprocess.run([str(PYTHON), "-m", "local.demo", *arguments], check=False, cwd=ROOT).returncode
 
 
+def orders_doctor(arguments: Sequence[str]) -> int:
+    """Compare Shopify's orders with the ledger, and book what is missing."""
+    with servers.borrowed(HOME) as found:
+        command = [str(PYTHON), "-m", "local.orders_doctor", *arguments]
+        variables = environment(found, running.DEFAULT_PORT) | {"PYTHONPATH": str(ROOT)}
+        # It runs where the caller stands, so that a file's name means the file that the caller means.
+        where = os.environ.get("LOYALNEST_CALLED_FROM", ROOT)
+        return subprocess.run(command, check=False, cwd=where, env=variables).returncode
+
+
 # Past the parser of our own options: all that follows these commands belongs to another program.
-PASSED_ON = {"test": tests.run, "demo": demo}
+PASSED_ON = {"test": tests.run, "demo": demo, "orders-doctor": orders_doctor}
 
 
 def main() -> int:

@@ -21,9 +21,9 @@ def run(*arguments: str, cwd: Path = ROOT, **environment: str) -> subprocess.Com
 def test_help(arguments: tuple[str, ...], tmp_path: Path) -> None:
     done = run(*arguments, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
-    helped = re.findall(r"^  \./dev\.sh (\w+)", done.stdout, flags=re.MULTILINE)
-    dispatched = re.findall(r"^    ([a-z |]+)\)$", DEV.read_text(), flags=re.MULTILINE)
-    commands = {word for line in dispatched for word in line.split(" | ") if word != "help"}
+    helped = re.findall(r"^  \./dev\.sh ([\w-]+)", done.stdout, flags=re.MULTILINE)
+    dispatched = re.findall(r"^    ([a-z| -]+)\)$", DEV.read_text(), flags=re.MULTILINE)
+    commands = {word for line in dispatched for word in line.split(" | ")} - {"help", "-h", "--help"}
     assert set(helped) == commands
     assert {"up", "down", "test", "check", "schema", "doctor", "demo", "verify"} <= commands
 
