@@ -22,6 +22,10 @@ DISPATCHER_ROLE = "loyalnest_dispatcher"
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 
+class Collision(Exception):
+    """Another transaction did the same thing at the same time and was first: this one is to be run again."""
+
+
 class TenantConnection(asyncpg.Connection):  # pyright: ignore[reportMissingTypeArgument] -- not subscriptable at run time
     """A connection that knows which merchant's rows it can see."""
 

@@ -13,7 +13,7 @@ from domain.scope import Scope
 from workers.broker import broker
 
 COLLISIONS_MAX = 5
-COLLISIONS = (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+COLLISIONS = (db.Collision, asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 """What two workers on the same rows may meet; the transaction is run again from its beginning."""
 
 R = TypeVar("R")

@@ -9,6 +9,7 @@ from domain import customers, orders, points
 from domain.customers import CustomerSnapshot, Profile
 from domain.inbox.kinds import TOPICS, Kind
 from domain.inbox.rules import InvalidCustomer, customer_key, order_key
+from domain.orders import Deletion, Dispute, Fact, Payment, Refund
 from domain.scope import Scope
 from domain.seal import unseal
 
@@ -41,6 +42,23 @@ async def _orders(scope: Scope, waiting: Sequence[Waiting]) -> set[str]:
     return known | {customer_key(snapshot.customer.id) for snapshot, _ in arrivals if snapshot.customer}
 
 
+def _facts(kind: type[Fact]) -> Handler:
+    """Deliveries that tell something of an order without being it. They are parked until the order is known."""
+
+    async def handle(scope: Scope, waiting: Sequence[Waiting]) -> Collection[str]:
+        unknown = await orders.converge(scope, [], [orders.read_fact(one.payload, kind) for one in waiting])
+        assert not unknown, "what speaks of an unknown order is parked before"
+        return ()
+
+    return handle
+
+
+async def _edits(scope: Scope, waiting: Sequence[Waiting]) -> Collection[str]:
+    """An edit names pieces and no prices; the order that is delivered with it carries the whole of what it has become."""
+    del scope, waiting
+    return ()
+
+
 async def _customers(scope: Scope, waiting: Sequence[Waiting]) -> set[str]:
     arrivals = [(_customer(one), _profile(scope, one)) for one in waiting]
     joined = await customers.arrive(scope, arrivals)
@@ -51,6 +69,11 @@ async def _customers(scope: Scope, waiting: Sequence[Waiting]) -> set[str]:
 HANDLERS: dict[Kind, Handler] = {
     Kind.CUSTOMERS: _customers,
     Kind.ORDERS: _orders,
+    Kind.EDITS: _edits,
+    Kind.REFUNDS: _facts(Refund),
+    Kind.DISPUTES: _facts(Dispute),
+    Kind.DELETIONS: _facts(Deletion),
+    Kind.PAYMENTS: _facts(Payment),
 }
 
 

@@ -5,27 +5,14 @@ from typing import Any
 from domain import customers, orders
 from domain.customers import Profile
 from domain.inbox.kinds import Kind
-from domain.orders.rules import KEPT as ORDER
-
-_CHANGES = {"additions": {"id": True, "delta": True}, "removals": {"id": True, "delta": True}}
+from domain.orders.door import DELETION_KEPT, DISPUTE_KEPT, EDIT_KEPT, PAYMENT_KEPT, REFUND_KEPT
 
 KEPT: dict[Kind, dict[str, Any]] = {
-    Kind.EDITS: {"order_edit": {"id": True, "order_id": True, "created_at": True, "line_items": _CHANGES}},
-    # A refund stands in its order as it stands in its own delivery, where it names the order as well.
-    Kind.REFUNDS: {"order_id": True, **ORDER["refunds"]},
-    Kind.DISPUTES: {
-        "id": True,
-        "order_id": True,
-        "type": True,
-        "status": True,
-        "reason": True,
-        "amount": True,
-        "currency": True,
-        "initiated_at": True,
-        "evidence_due_by": True,
-        "finalized_on": True,
-    },
-    Kind.DELETIONS: {"id": True},
+    Kind.EDITS: EDIT_KEPT,
+    Kind.REFUNDS: REFUND_KEPT,
+    Kind.DISPUTES: DISPUTE_KEPT,
+    Kind.DELETIONS: DELETION_KEPT,
+    Kind.PAYMENTS: PAYMENT_KEPT,
     Kind.ACCOUNTS: {"id": True, "state": True, "created_at": True, "updated_at": True},
     Kind.MERGES: {
         "admin_graphql_api_customer_kept_id": True,
@@ -54,15 +41,4 @@ def keep(kind: Kind, payload: dict[str, Any]) -> tuple[Any, Profile | None]:
         case Kind.ORDERS:
             return orders.keep(payload), None
         case _:
-            return _kept(payload, KEPT[kind]), None
-
-
-def _kept(value: Any, wanted: Any) -> Any:
-    if wanted is True:
-        return value
-    if isinstance(value, list):
-        return [_kept(item, wanted) for item in value]  # pyright: ignore[reportUnknownVariableType]
-    if isinstance(value, dict):
-        return {name: _kept(value[name], inner) for name, inner in wanted.items() if name in value}
-    # Where an object is wanted and something else stands, nothing says that it is not personal.
-    return None
+            return orders.keep(payload, KEPT[kind]), None

@@ -22,9 +22,9 @@ async def converge(
     """Take over snapshots of orders (parsed, and as stored) and facts about them, and book the differences to what is posted.
 
     Precondition: an open transaction. Duplicate, late and out-of-order deliveries end alike, because of every order the newest
-    snapshot and all facts stay, and its points are computed from these alone. A new order that another transaction inserts at the
-    same time raises UniqueViolationError: the caller runs the transaction again. Returns the numbers of the orders that facts
-    tell of and that are not known; those facts are not kept.
+    snapshot and all facts stay, and its points are computed from these alone. A new order that another transaction makes at the
+    same time raises Collision or UniqueViolationError: the caller runs the transaction again. Returns the numbers of the orders
+    that facts tell of and that are not known; those facts are not kept.
     Raises InvalidOrder when the core refuses an order; nothing of the batch is booked then.
     """
     kept = await locked(scope, [*(snapshot.id for snapshot, _ in arrivals), *(number for number, _ in told)])

@@ -96,8 +96,10 @@ async def _seize(scope: Scope, others: Sequence[Order], amount: int, versions: V
 async def _post(scope: Scope, entries: Sequence[Entry], states: Mapping[int, Order]) -> dict[int, Order]:
     """Post entries, and note with each order which lots they opened and which entry made points pending."""
     posted = await points.post(scope, entries)
-    # The order rows are locked and count their revisions, so a cause that is known already means a broken row.
-    assert len(posted) == len(entries), "an order's revision was posted before"
+    # Known orders are locked and count their revisions. A cause that is posted already is that of a new order, whose row another
+    # transaction has made since this one looked for it.
+    if len(posted) != len(entries):
+        raise db.Collision("an order's entry was posted by another transaction")
     after = dict(states)
     for one in posted:
         entry = entries[one.index]

@@ -77,7 +77,7 @@ def core_order(snapshot: OrderSnapshot, history: History | None, facts: Facts, *
 
 @dataclass(frozen=True, slots=True)
 class _KeptLine:
-    """A line as the core reads it, and what the returned pieces of it were worth, tax on top included."""
+    """A line as the core reads it, and what the pieces were worth that refunds took back, tax on top included."""
 
     core: dict[str, Any]
     returned: int
@@ -87,7 +87,10 @@ def _kept_line(line: Line, refunds: list[Refund], order: OrderSnapshot, *, void:
     currency = order.currency
     discount = _minor_sum((allocation.amount for allocation in line.discount_allocations), currency)
     tax = _minor_sum((one.price for one in line.tax_lines), currency)
-    kept = 0 if void else _kept_quantity(line, refunds)
+    back = sum(one.quantity for refund in refunds for one in refund.refund_line_items if one.line_item_id == line.id)
+    left = max(0, line.quantity - back)
+    # An edit takes pieces off that nobody paid for; the refunds may know of returns that the snapshot does not.
+    kept = 0 if void else left if line.current_quantity is None else min(left, line.current_quantity)
     core: dict[str, Any] = {
         "id": str(line.id),
         "quantity": kept,
@@ -98,19 +101,10 @@ def _kept_line(line: Line, refunds: list[Refund], order: OrderSnapshot, *, void:
     }
     if line.product_id is not None:
         core["product_id"] = str(line.product_id)
-    if kept == line.quantity:
-        return _KeptLine(core, 0)
-    worth = _minor(line.price, currency) * (line.quantity - kept) - (discount - _share(discount, kept, line.quantity))
+    worth = _minor(line.price, currency) * (line.quantity - left) - (discount - _share(discount, left, line.quantity))
     if not order.taxes_included:
-        worth += tax - _share(tax, kept, line.quantity)
+        worth += tax - _share(tax, left, line.quantity)
     return _KeptLine(core, worth)
-
-
-def _kept_quantity(line: Line, refunds: list[Refund]) -> int:
-    """What is left of a line: `current_quantity` knows of edits, the refunds may know of returns that the snapshot does not."""
-    returned = sum(one.quantity for refund in refunds for one in refund.refund_line_items if one.line_item_id == line.id)
-    left = line.quantity - returned
-    return max(0, left if line.current_quantity is None else min(left, line.current_quantity))
 
 
 def _share(total: int, part: int, whole: int) -> int:

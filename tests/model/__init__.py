@@ -1,0 +1,1 @@
+"""A model of the ledger that shares no code with it, and a machine that tries the two against each other."""
