@@ -25,6 +25,7 @@ from domain.log import configure, log
 from domain.settings import settings
 from schema.doorbell import Doorbell
 from schema.errors import formatted
+from workers.due import wake_due
 from workers.inbox import work_off_inbox
 from workers.relay import relay_outbox
 
@@ -71,7 +72,7 @@ def create_app() -> Litestar:
     """The application of one process."""
     configured = settings()
     configure(development=configured.environment == "development")
-    process = Process(Doorbell(), wake_inbox=Ring(work_off_inbox.send), wake_outbox=Ring(relay_outbox.send))
+    process = Process(Doorbell(), Ring(work_off_inbox.send), Ring(relay_outbox.send), Ring(wake_due))
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncGenerator[None, None]:
@@ -79,6 +80,7 @@ def create_app() -> Litestar:
         tasks = [
             asyncio.create_task(process.wake_inbox.run()),
             asyncio.create_task(process.wake_outbox.run()),
+            asyncio.create_task(process.wake_due.run()),
             asyncio.create_task(listen(configured.redis_url, process.doorbell)),
         ]
         try:

@@ -1,7 +1,7 @@
 """Who is calling: every door turns a credential into a merchant and an actor, or into nothing."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,8 +11,9 @@ import jwt
 
 from domain import merchants
 from domain.errors import Code, DomainError
+from domain.merchants import Merchant
 from domain.merchants.commands import API_KEY_PREFIX
-from domain.scope import Actor, Door, Scope
+from domain.scope import NO_TIME, Actor, Door, Scope
 from domain.settings import settings
 
 ISSUER = "loyalnest"
@@ -32,39 +33,57 @@ class Unauthenticated(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls, and until when the credential lasts; None means until it is revoked."""
+    """Who calls, and until when the credential lasts, in real time; None means until it is revoked.
+
+    clock_offset: how far the merchant's clock is ahead of the real one; only a sandbox's ever is.
+    """
 
     merchant_id: UUID
     actor: Actor
     customer_id: UUID | None = None
     expires_at: datetime | None = None
+    sandbox: bool = False
+    clock_offset: timedelta = NO_TIME
 
     def scope(self, at: datetime, request_id: str) -> Scope:
-        """The caller's scope for one request."""
-        return Scope(self.merchant_id, self.actor, at, request_id)
+        """The caller's scope for one request that comes at the real instant `at`."""
+        return Scope(self.merchant_id, self.actor, at + self.clock_offset, request_id, self.clock_offset)
 
 
 async def authenticate(authorization: str | None, at: datetime) -> Caller:
-    """The caller behind an `Authorization: Bearer …` value. Raises Unauthenticated."""
+    """The caller behind an `Authorization: Bearer …` value at the real instant `at`. Raises Unauthenticated."""
     scheme, _, token = (authorization or "").partition(" ")
     token = token.strip()
     if scheme.lower() != "bearer" or not token:
         raise Unauthenticated("Send a credential: `Authorization: Bearer …`.")
     if token.startswith(API_KEY_PREFIX):
         return await _partner(token, at)
-    return _customer(token) or await _staff(token)
+    customer = _customer(token)
+    return await _staff(token) if customer is None else await on_time(customer)
 
 
-def customer_token(merchant_id: UUID, customer_id: UUID, at: datetime, lasts: timedelta) -> str:
-    """A token that lets one customer of one merchant see what is theirs."""
-    claims = {
+async def on_time(caller: Caller) -> Caller:
+    """The caller by the merchant's clock as it is now. Costs a query for a sandbox's callers, and nothing for all others."""
+    if not caller.sandbox:
+        return caller
+    return replace(caller, clock_offset=await merchants.clock_offset(caller.merchant_id))
+
+
+def customer_token(merchant: Merchant, customer_id: UUID, at: datetime, lasts: timedelta) -> str:
+    """A token that lets one customer of one merchant see what is theirs, from the real instant `at` on.
+
+    A sandbox's says so: by that its clock is looked up, and no other customer's request pays for it.
+    """
+    claims: dict[str, Any] = {
         "iss": ISSUER,
         "aud": CUSTOMER_AUDIENCE,
         "sub": str(customer_id),
-        "merchant": str(merchant_id),
+        "merchant": str(merchant.id),
         "iat": at,
         "exp": at + lasts,
     }
+    if merchant.sandbox:
+        claims["sandbox"] = True
     return jwt.encode(claims, settings().token_secret.get_secret_value(), ALGORITHM)
 
 
@@ -85,7 +104,8 @@ def _customer(token: str) -> Caller | None:
         return None
     except (jwt.PyJWTError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise _invalid() from error
-    return Caller(merchant_id, Actor(Door.CUSTOMER, str(customer_id)), customer_id, _expiry(claims))
+    actor = Actor(Door.CUSTOMER, str(customer_id))
+    return Caller(merchant_id, actor, customer_id, _expiry(claims), sandbox=claims.get("sandbox") is True)
 
 
 async def _staff(token: str) -> Caller:
@@ -97,7 +117,11 @@ async def _staff(token: str) -> Caller:
     merchant = await merchants.by_shop_domain(shop)
     if merchant is None:
         raise _invalid()
-    return Caller(merchant.id, Actor(Door.STAFF, claims["sub"]), expires_at=_expiry(claims))
+    return _caller(merchant, Actor(Door.STAFF, claims["sub"]), _expiry(claims))
+
+
+def _caller(merchant: Merchant, actor: Actor, expires_at: datetime | None) -> Caller:
+    return Caller(merchant.id, actor, None, expires_at, merchant.sandbox, merchant.clock_offset)
 
 
 def _session_claims(token: str) -> dict[str, Any]:
@@ -126,7 +150,9 @@ async def _partner(key: str, at: datetime) -> Caller:
     if found is None:
         raise _invalid()
     merchant_id, key_id = found
-    return Caller(merchant_id, Actor(Door.PARTNER, str(key_id)))
+    merchant = await merchants.by_id(merchant_id)
+    assert merchant is not None, "a key belongs to a merchant"
+    return _caller(merchant, Actor(Door.PARTNER, str(key_id)), None)
 
 
 def _host(address: str) -> str:

@@ -50,7 +50,8 @@ async def graphql_http(request: Request[Any, Any, Any]) -> Response[bytes]:
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return _refuse(400, Code.BAD_INPUT, 'Send a JSON object such as {"query": "{ program { id } }"}.', request_id)
     process = process_of(request)
-    context = Context(caller.scope(at, request_id), process.doorbell, process.wake_outbox, caller.customer_id, process.wake_inbox)
+    now = caller.scope(at, request_id)
+    context = Context(now, process.doorbell, process.wake_outbox, caller.customer_id, process.wake_inbox, process.wake_due)
     try:
         result = await schema.execute(
             asked.query,

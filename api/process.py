@@ -11,11 +11,15 @@ from schema.doorbell import Doorbell
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """The doorbell that sockets wait at, and the rings that tell the workers of news in the inbox and the outbox."""
+    """The doorbell that sockets wait at, and the rings that tell the workers of news in the inbox and the outbox.
+
+    wake_due: has them look for all that can be due at a merchant, whose clock has been advanced.
+    """
 
     doorbell: Doorbell
     wake_inbox: Ring
     wake_outbox: Ring
+    wake_due: Ring
 
 
 def process_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Process:

@@ -14,9 +14,9 @@ from strawberry.exceptions import ConnectionRejectionError
 from strawberry.litestar.controller import GraphQLController
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
-from strawberry.subscriptions.protocols.graphql_transport_ws.types import ConnectionInitMessage
+from strawberry.subscriptions.protocols.graphql_transport_ws.types import ConnectionInitMessage, SubscribeMessage
 
-from api.auth import Caller, Unauthenticated, authenticate
+from api.auth import Caller, Unauthenticated, authenticate, on_time
 from api.process import process_of
 from domain import scope
 from domain.identifiers import new_id
@@ -49,7 +49,7 @@ class SocketContext:
         """The context of one operation: it begins now, and has read nothing yet."""
         process = process_of(self.socket)
         now = caller.scope(scope.now(), self._request_id)
-        return Context(now, process.doorbell, process.wake_outbox, caller.customer_id, process.wake_inbox)
+        return Context(now, process.doorbell, process.wake_outbox, caller.customer_id, process.wake_inbox, process.wake_due)
 
 
 class Handler(BaseGraphQLTransportWSHandler[Any, Any]):
@@ -74,6 +74,12 @@ class Handler(BaseGraphQLTransportWSHandler[Any, Any]):
         if caller is not None and caller.expires_at is not None and self._expiry is None:
             left = (caller.expires_at - scope.now()).total_seconds()
             self._expiry = asyncio.create_task(self._close_after(left))
+
+    async def handle_subscribe(self, message: SubscribeMessage) -> None:
+        """Begin an operation, by the merchant's clock as it is now: a sandbox's may have been advanced since the last one."""
+        if self._socket_context.caller is not None:
+            self._socket_context.caller = await on_time(self._socket_context.caller)
+        await super().handle_subscribe(message)
 
     async def shutdown(self) -> None:
         """End the operations, and the watch with them."""

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import hmac
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -53,7 +54,7 @@ async def shopify_webhook(request: Request[Any, Any, Any]) -> Response[dict[str,
     # Nested deeper than Python can follow, and so nothing of Shopify's.
     except (NotJson, RecursionError):
         return _refuse(request, 400, "not_json")
-    received = scope.Scope(merchant.id, scope.SYSTEM, scope.now(), request.state.request_id)
+    received = replace(scope.system(merchant.id, clock_offset=merchant.clock_offset), request_id=request.state.request_id)
     is_new = await inbox.receive(received, delivery)
     if is_new:
         process_of(request).wake_inbox(merchant.id)

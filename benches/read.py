@@ -140,7 +140,7 @@ def _servers(merchant: Merchant) -> Generator[dict[str, Server], None, None]:
 
 def _application_requests(merchant: Merchant) -> list[str]:
     lasts = timedelta(hours=1)
-    tokens = [customer_token(merchant.id, customer_uuid(number), now(), lasts) for number in range(1, ASKING + 1)]
+    tokens = [customer_token(merchant, customer_uuid(number), now(), lasts) for number in range(1, ASKING + 1)]
     return [_post("/graphql", {"query": QUERY}, f"authorization: Bearer {token}\r\n") for token in tokens]
 
 

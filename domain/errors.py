@@ -35,6 +35,10 @@ class Code(StrEnum):
     # Deliveries.
     DELIVERY_INVALID = "DELIVERY_INVALID"
     DELIVERY_DONE = "DELIVERY_DONE"
+    # Sandboxes.
+    SANDBOX_REQUIRED = "SANDBOX_REQUIRED"
+    CLOCK_BACKWARDS = "CLOCK_BACKWARDS"
+    CLOCK_TOO_FAR = "CLOCK_TOO_FAR"
 
 
 class DomainError(Exception):

@@ -1,7 +1,7 @@
 """Who asks, for which merchant, and when: the first argument of everything in the domain."""
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
@@ -26,31 +26,40 @@ class Actor:
         return f"{self.door.value}:{self.id}"
 
 
+NO_TIME = timedelta()
 SYSTEM = Actor(Door.SYSTEM, "loyalnest")
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """A merchant, an actor and an instant. Time is an input: nothing below reads a clock."""
+    """A merchant, an actor and an instant of the merchant's own clock. Time is an input: nothing below reads a clock.
+
+    clock_offset: how far that clock is ahead of the real one; zero unless the merchant is a sandbox (docs/adr/0012).
+    """
 
     merchant_id: UUID
     actor: Actor
     at: datetime
     request_id: str = ""
+    clock_offset: timedelta = NO_TIME
 
     def __post_init__(self) -> None:
         assert self.at.tzinfo is not None, "an instant without a time zone is not an instant"
 
     def later(self, at: datetime) -> "Scope":
-        """The same scope at another instant."""
+        """The same scope at another instant of the merchant's clock."""
         return replace(self, at=at)
+
+    def present(self) -> "Scope":
+        """The same scope now, as the merchant's clock shows it. It reads the real clock, so only the edges call it, as `now`."""
+        return replace(self, at=now() + self.clock_offset)
 
 
 def now() -> datetime:
-    """The present instant. Only the edges call it: a request, a delivery, a job, a command of the terminal."""
+    """The real present instant. Only the edges call it: a request, a delivery, a job, a command of the terminal."""
     return datetime.now(UTC)
 
 
-def system(merchant_id: UUID, at: datetime | None = None) -> Scope:
-    """The scope of LoyalNest's own work for one merchant."""
-    return Scope(merchant_id, SYSTEM, at or now())
+def system(merchant_id: UUID, at: datetime | None = None, clock_offset: timedelta = NO_TIME) -> Scope:
+    """The scope of LoyalNest's own work for one merchant. at: an instant of the merchant's clock; left out, its present."""
+    return Scope(merchant_id, SYSTEM, at or now() + clock_offset, clock_offset=clock_offset)

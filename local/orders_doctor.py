@@ -76,7 +76,8 @@ async def run(file: str, shop: str | None, *, book: bool, from_line: int) -> int
         merchant = await _merchant(shop)
         with ExitStack() as stack:
             lines = _lines(stack, file)
-            async for drift in examine(scope.system(merchant.id), lines, progress, book=book, from_line=from_line):
+            within = scope.system(merchant.id, clock_offset=merchant.clock_offset)
+            async for drift in examine(within, lines, progress, book=book, from_line=from_line):
                 tally.add(drift)
                 sys.stdout.write(told(drift))
     finally:

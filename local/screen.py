@@ -34,6 +34,7 @@ def show_ready(base_url: str, *, in_foreground: bool) -> None:
     _console.print(Text(first_query(base_url)), soft_wrap=True)
     _console.print()
     _console.print("  [bold]./dev.sh demo[/] sends a day of orders and shows balances moving.")
+    _console.print("  [bold]sandboxClockAdvance(days: 14)[/], asked as Juniper Lab's staff, moves the sandbox's clock.")
     if in_foreground:
         _console.print("  [bold]Ctrl-C[/] stops everything. What the API and the workers say follows.")
     else:

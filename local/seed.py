@@ -1,12 +1,13 @@
-"""Two demo merchants with all that a client needs to use every door."""
+"""Two demo merchants and a sandbox with all that a client needs to use every door."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import jwt
+import msgspec
 
 from api.auth import ALGORITHM, customer_token
-from domain import customers, db, merchants, points, programs
+from domain import customers, db, inbox, merchants, orders, points, programs
 from domain.customers import CustomerSnapshot, Profile
 from domain.merchants import Merchant
 from domain.programs import Definition, PointsName
@@ -44,6 +45,28 @@ DEMO: list[dict[str, Any]] = [
         ),
         "customers": [(307119551, "Yuki", "Tanaka"), (307119552, "Ren", "Sato")],
     },
+    {
+        "shop_domain": "juniper-sandbox.myshopify.com",
+        "name": "Juniper Lab",
+        "currency": "EUR",
+        "sandbox": True,
+        "definition": Definition(
+            earning={"rules": [{"id": "purchase", "kind": "per_currency_unit", "rate": {"points": 5, "per": 1}}]},
+            signup_points=100,
+            hold_days=14,
+            points_name=PointsName("Berry", "Berries"),
+        ),
+        "customers": [(407119551, "Lena", "Vogel"), (407119552, "Omar", "Rossi"), (407119553, "Zofia", "Nowak")],
+        # Customer, price, days ago, paid: some holds have passed, and the others pass when the clock is advanced.
+        "orders": [
+            (407119551, "84.50", 40, True),
+            (407119551, "19.90", 9, True),
+            (407119552, "240.00", 20, True),
+            (407119552, "35.00", 13, True),
+            (407119553, "59.00", 2, True),
+            (407119553, "12.40", 1, False),
+        ],
+    },
 ]
 
 
@@ -66,8 +89,9 @@ async def seed(database_url: str, base_url: str) -> dict[str, Any]:
 
 
 async def _merchant(wanted: dict[str, Any], at: datetime) -> dict[str, Any]:
-    merchant = await merchants.register(wanted["shop_domain"], wanted["name"], wanted["currency"], at)
-    scope = system(merchant.id, at)
+    sandbox: bool = wanted.get("sandbox", False)
+    merchant = await merchants.register(wanted["shop_domain"], wanted["name"], wanted["currency"], at, sandbox=sandbox)
+    scope = system(merchant.id, clock_offset=merchant.clock_offset)
     async with db.transaction(scope):
         if await programs.live(scope) is None:
             await programs.draft_update(scope, wanted["definition"])
@@ -75,7 +99,7 @@ async def _merchant(wanted: dict[str, Any], at: datetime) -> dict[str, Any]:
     async with db.transaction(scope):
         arrivals = [
             (
-                CustomerSnapshot(shopify_id, at, at),
+                CustomerSnapshot(shopify_id, scope.at, scope.at),
                 Profile(f"{first.lower()}.{last.lower()}@example.com", first, last),
             )
             for shopify_id, first, last in wanted["customers"]
@@ -83,25 +107,47 @@ async def _merchant(wanted: dict[str, Any], at: datetime) -> dict[str, Any]:
         known = await customers.by_shopify_id(scope, arrivals[0][0].id)
         if known is None:
             await points.award_signups(scope, await customers.arrive(scope, arrivals))
+    await _receive(scope, wanted)
     return {
         "id": f"gid://loyalnest/Merchant/{merchant.id}",
         "name": merchant.name,
         "shop_domain": merchant.shop_domain,
         "currency": merchant.currency,
+        "sandbox": merchant.sandbox,
         "client_secret": settings().shopify_client_secret.get_secret_value(),
         "staff_token": staff_token(merchant, at),
-        "customers": [await _customer(scope, shopify_id) for shopify_id, *_ in wanted["customers"]],
+        "customers": [await _customer(scope, merchant, shopify_id, at) for shopify_id, *_ in wanted["customers"]],
         "partner_api_key": await merchants.api_key_create(merchant.id, "demo", at, at + LASTS),
     }
 
 
-async def _customer(scope: Scope, shopify_id: int) -> dict[str, Any]:
+async def _receive(scope: Scope, wanted: dict[str, Any]) -> None:
+    """Take in a demo merchant's orders as if Shopify had delivered them a minute ago: the workers' first sweep finds them."""
+    received = scope.later(scope.at - timedelta(minutes=1))
+    for number, (customer, price, days_ago, paid) in enumerate(wanted.get("orders", ()), 4_500_000_001):
+        if await orders.by_shopify_id(scope, number) is not None:
+            continue
+        placed = (scope.at - timedelta(days=days_ago)).isoformat()
+        payload = {
+            "id": number,
+            "created_at": placed,
+            "updated_at": placed,
+            "currency": wanted["currency"],
+            "financial_status": "paid" if paid else "pending",
+            "customer": {"id": customer},
+            "line_items": [{"id": number, "product_id": 1, "price": price, "quantity": 1}],
+        }
+        delivery = inbox.delivery(f"seed-{number}", "orders/create", msgspec.json.encode(payload), None)
+        await inbox.receive(received, delivery)
+
+
+async def _customer(scope: Scope, merchant: Merchant, shopify_id: int, at: datetime) -> dict[str, Any]:
     customer = await customers.by_shopify_id(scope, shopify_id)
     assert customer is not None, "the demo customers were made above"
     return {
         "id": f"gid://loyalnest/Customer/{customer.id}",
         "shopify_id": f"gid://shopify/Customer/{shopify_id}",
-        "token": customer_token(scope.merchant_id, customer.id, scope.at, LASTS),
+        "token": customer_token(merchant, customer.id, at, LASTS),
     }
 
 

@@ -19,6 +19,7 @@ class Context:
 
     customer_id: who the caller is, when a customer. ring: tells the workers that the merchant's outbox has something.
     ring_inbox: tells them that deliveries are due.
+    wake: has the workers look for all that is due at the merchant now; whatever it misses the sweeper finds.
     """
 
     scope: Scope
@@ -26,6 +27,7 @@ class Context:
     ring: Callable[[UUID], None]
     customer_id: UUID | None = None
     ring_inbox: Callable[[UUID], None] = field(default=lambda _: None)
+    wake: Callable[[UUID], None] = lambda _: None
     _customers: DataLoader[UUID, Customer | None] | None = field(default=None)
 
     @property

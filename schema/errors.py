@@ -37,6 +37,9 @@ _DESCRIPTIONS = {
     Code.CUSTOMER_INVALID: "The customer of a delivery cannot be read. It stands in the failure of that delivery.",
     Code.DELIVERY_INVALID: "A delivery does not say what its topic promises. It stands in the failure of that delivery.",
     Code.DELIVERY_DONE: "The delivery has been worked off, and nothing is kept of it to run again.",
+    Code.SANDBOX_REQUIRED: "The merchant is no sandbox, and their clock is the real one.",
+    Code.CLOCK_BACKWARDS: "The sandbox's clock shows that instant already, and only goes forward.",
+    Code.CLOCK_TOO_FAR: "The sandbox's clock would be more than ten years ahead of the real one.",
 }
 
 describe(

@@ -18,6 +18,7 @@ from schema.doors import EVERYBODY
 from schema.errors import CodedErrors, log_bugs
 from schema.identifiers import key_of, type_of, uuid_of
 from schema.inbox import InboxMutations, InboxQueries, visible_delivery
+from schema.merchants import MerchantMutations, MerchantQueries
 from schema.node import Node
 from schema.orders import OrderQueries, visible_order
 from schema.points import PointsQueries, visible_transaction
@@ -59,7 +60,7 @@ _NODES: dict[str, Callable[[Info, str], Awaitable[Node | None]]] = {
 
 
 @strawberry.type(description="What can be asked. The merchant is always the credential's.")
-class Query(CustomerQueries, PointsQueries, ProgramQueries, OrderQueries, InboxQueries):
+class Query(CustomerQueries, PointsQueries, ProgramQueries, OrderQueries, InboxQueries, MerchantQueries):
     """The root of queries."""
 
     @strawberry.field(
@@ -80,7 +81,7 @@ class Query(CustomerQueries, PointsQueries, ProgramQueries, OrderQueries, InboxQ
         "Commands that move points take an `idempotencyKey`."
     )
 )
-class Mutation(BalanceMutations, ProgramMutations, InboxMutations):
+class Mutation(BalanceMutations, ProgramMutations, InboxMutations, MerchantMutations):
     """The root of commands."""
 
 

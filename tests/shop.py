@@ -137,17 +137,17 @@ class Shop:
 
     def customer_token(self, customer_id: UUID, lasts: timedelta = timedelta(minutes=5)) -> str:
         """A customer's token."""
-        return customer_token(self.merchant.id, customer_id, datetime.now(UTC), lasts)
+        return customer_token(self.merchant, customer_id, datetime.now(UTC), lasts)
 
     async def partner_key(self) -> str:
         """A partner's API key."""
         return await merchants.api_key_create(self.merchant.id, "test", datetime.now(UTC))
 
 
-async def open_shop(application: Any, currency: str = "USD") -> Shop:
+async def open_shop(application: Any, currency: str = "USD", *, sandbox: bool = False) -> Shop:
     """A fresh merchant."""
     domain = f"t{secrets.token_hex(8)}.myshopify.com"
-    return Shop(await merchants.register(domain, "Test", currency, NOON), application)
+    return Shop(await merchants.register(domain, "Test", currency, NOON, sandbox=sandbox), application)
 
 
 def order(number: int | None = None, *, customer: int | None = None, **changes: Any) -> dict[str, Any]:

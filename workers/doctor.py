@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
 
-from domain import doctor, scope
+from domain import doctor
 from domain.doctor import Cause, Drift, SortedNumbers, State, Unreadable
 from domain.errors import DomainError
 from domain.scope import Scope
@@ -71,7 +71,7 @@ def _note(progress: Progress, found: State | Unreadable) -> None:
 
 
 async def _examined(within: Scope, batch: list[State], *, book: bool) -> list[Drift]:
-    now = within.later(scope.now())
+    now = within.present()
     drifts = await doctor.compare(now, batch)
     if not any(drift.cause in doctor.SETTLED for drift in drifts):
         return drifts

@@ -1,6 +1,6 @@
 """Works off what Shopify has delivered."""
 
-from domain import db, inbox, scope
+from domain import db, inbox
 from domain.errors import DomainError
 from domain.inbox import Kind, Waiting
 from domain.log import log
@@ -19,7 +19,7 @@ async def work_off(within: Scope) -> None:
     worked = True
     while worked:
         worked = False
-        for kind in await inbox.due(within.later(scope.now())):
+        for kind in await inbox.due(within.present()):
             worked |= await _drain(within, kind)
 
 
@@ -27,7 +27,7 @@ async def _drain(within: Scope, kind: Kind) -> bool:
     """Work off what is due of one kind. Returns whether there was anything that no other worker holds."""
     limit, taken = BATCH, False
     while True:
-        now = within.later(scope.now())
+        now = within.present()
         worked = await _batch(now, kind, limit)
         if worked is None:
             # Something in the batch is broken: go one by one, so that only that one is set aside.

@@ -7,7 +7,7 @@ from uuid import UUID
 import asyncpg
 import dramatiq
 
-from domain import db, scope
+from domain import db, merchants, scope
 from domain.log import log
 from domain.scope import Scope
 from workers.broker import broker
@@ -21,12 +21,16 @@ Work = Callable[[Scope], Awaitable[None]]
 
 
 def job(name: str) -> Callable[[Work], "dramatiq.Actor[Any, Any]"]:
-    """Make `work(scope)` a job that is sent as `work.send(str(merchant_id))`."""
+    """Make `work(scope)` a job that is sent as `work.send(str(merchant_id))`.
+
+    The scope is at the merchant's present instant; work that goes on for long asks `scope.present()` anew for each transaction.
+    """
 
     def declare(work: Work) -> "dramatiq.Actor[Any, Any]":
         async def run(merchant_id: str) -> None:
             try:
-                await work(scope.system(UUID(merchant_id)))
+                offset = await merchants.clock_offset(UUID(merchant_id))
+                await work(scope.system(UUID(merchant_id), clock_offset=offset))
             except Exception:
                 log.exception("job.failed", job=name, merchant_id=merchant_id)
                 raise

@@ -1,10 +1,10 @@
-"""Finds what nobody is working on: after a crash, a lost message, an emptied Redis, or when a hold has passed.
+"""Finds what nobody is working on: after a crash, a lost message, an emptied Redis, or when its time has come.
 
 It reads under the dispatcher's role, which sees which merchants have work and nothing of it.
 """
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import asyncpg
@@ -14,30 +14,26 @@ from domain import scope
 from domain.db import DISPATCHER_ROLE
 from domain.log import log
 from domain.settings import settings
-from workers.inbox import work_off_inbox
-from workers.orders import mature_orders
-from workers.relay import relay_outbox
-
-PATIENCE = timedelta(seconds=30)
-"""How old work may get before its message is taken for lost."""
+from workers.due import DUE, merchants_with
 
 PERIOD_S = 5.0
 
 
-async def sweep(connection: "asyncpg.Connection[asyncpg.Record]", patience: timedelta = PATIENCE) -> dict[str, list[UUID]]:
-    """Send a message for every merchant whose work waits longer than `patience`, and for matured orders. Returns them by job."""
-    now = scope.now()
-    found = {
-        work_off_inbox: await connection.fetch(
-            "select distinct merchant_id from inbox where status = 'pending' and due_at <= $1", now - patience
-        ),
-        relay_outbox: await connection.fetch("select distinct merchant_id from outbox where created_at <= $1", now - patience),
-        mature_orders: await connection.fetch("select distinct merchant_id from orders where matures_at <= $1", now),
-    }
-    for actor, rows in found.items():
-        for row in rows:
-            await asyncio.to_thread(actor.send, str(row["merchant_id"]))
-    return {actor.actor_name: [row["merchant_id"] for row in rows] for actor, rows in found.items()}
+async def sweep(connection: "asyncpg.Connection[asyncpg.Record]", at: datetime) -> dict[str, set[UUID]]:
+    """Send a message for every merchant and every kind of work that is due at the real instant `at`. Returns them by job.
+
+    What is due is read from tables, so work that came due while nobody swept is found by the first sweep after it.
+    """
+    rows = await connection.fetch("select id, clock_offset from merchants where clock_offset > '0'")
+    ahead: dict[UUID, timedelta] = {row["id"]: row["clock_offset"] for row in rows}
+    sent: dict[str, set[UUID]] = {due.job.actor_name: set() for due in DUE}
+    for due in DUE:
+        # One job may have work in several tables, and needs to be told once.
+        found = await merchants_with(connection, due, at, ahead) - sent[due.job.actor_name]
+        for merchant_id in found:
+            await asyncio.to_thread(due.job.send, str(merchant_id))
+        sent[due.job.actor_name] |= found
+    return sent
 
 
 async def dispatcher() -> "asyncpg.Connection[asyncpg.Record]":
@@ -55,7 +51,7 @@ async def run() -> None:
             connection = await dispatcher()
             try:
                 while True:
-                    found = await sweep(connection)
+                    found = await sweep(connection, scope.now())
                     if any(found.values()):
                         log.info("sweeper.sent", **{name: len(ids) for name, ids in found.items() if ids})
                     await asyncio.sleep(PERIOD_S)

@@ -1,6 +1,16 @@
 """The tenants: one Shopify shop each."""
 
-from domain.merchants.commands import api_key_create, register
-from domain.merchants.queries import Merchant, by_api_key, by_id, by_shop_domain, every_id
+from domain.merchants.commands import api_key_create, clock_advance, register
+from domain.merchants.queries import Merchant, by_api_key, by_id, by_shop_domain, clock_offset, every_id
 
-__all__ = ["Merchant", "api_key_create", "by_api_key", "by_id", "by_shop_domain", "every_id", "register"]
+__all__ = [
+    "Merchant",
+    "api_key_create",
+    "by_api_key",
+    "by_id",
+    "by_shop_domain",
+    "clock_advance",
+    "clock_offset",
+    "every_id",
+    "register",
+]

@@ -1,26 +1,32 @@
-"""Registering a shop and its partners' keys."""
+"""Registering a shop and its partners' keys, and advancing a sandbox's clock."""
 
 import secrets
+from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
 from uuid import UUID
 
-from domain import db, money
+from domain import audit, db, money
 from domain.identifiers import new_id
-from domain.merchants.queries import Merchant, by_shop_domain
+from domain.merchants.queries import Merchant, by_shop_domain, locked
+from domain.merchants.rules import clock_target
 from domain.merchants.tables import ApiKeys
+from domain.scope import Scope
 
 API_KEY_PREFIX = "lnp_"
 """Partners' keys begin with it, so that a leaked one can be recognised by a scanner."""
 
 
-async def register(shop_domain: str, name: str, currency: str, at: datetime) -> Merchant:
-    """The merchant of a shop, made when it is new. Running it twice is running it once. Raises UnknownCurrency."""
+async def register(shop_domain: str, name: str, currency: str, at: datetime, *, sandbox: bool = False) -> Merchant:
+    """The merchant of a shop, made when it is new. Running it twice is running it once. Raises UnknownCurrency.
+
+    sandbox: whether a new merchant's clock can be advanced. One who is known stays what they are.
+    """
     money.require_currency(currency, field=("currency",))
     async with db.reference() as connection:
         await connection.execute(
             """
-            insert into merchants (id, shop_domain, name, currency, created_at) values ($1, $2, $3, $4, $5)
+            insert into merchants (id, shop_domain, name, currency, created_at, sandbox) values ($1, $2, $3, $4, $5, $6)
             on conflict (shop_domain) do nothing
             """,
             new_id(),
@@ -28,6 +34,7 @@ async def register(shop_domain: str, name: str, currency: str, at: datetime) -> 
             name,
             currency,
             at,
+            sandbox,
         )
     merchant = await by_shop_domain(shop_domain)
     assert merchant is not None, "the shop was registered above"
@@ -50,3 +57,27 @@ async def api_key_create(merchant_id: UUID, name: str, at: datetime, expires_at:
             )
         )
     return key
+
+
+async def clock_advance(scope: Scope, *, days: int | None = None, until: datetime | None = None) -> Merchant:
+    """Move a sandbox's clock forward by whole days of 24 hours, or to an instant; audited. Returns the merchant after it.
+
+    Precondition: an open transaction. From its commit on, everything takes the new time for the merchant's present. Days
+    count from the scope's instant, so that two calls at once move the clock once; of calls one after the other each moves it.
+    Refusals: SANDBOX_REQUIRED, BAD_INPUT unless exactly one of the two is given and `until` has a time zone,
+    CLOCK_BACKWARDS when the clock shows that instant already, CLOCK_TOO_FAR beyond ten years ahead of the real time.
+    """
+    merchant = await locked(scope)
+    real = scope.at - scope.clock_offset
+    target = clock_target(merchant, real, scope.at, days, until)
+    moved = replace(merchant, clock_offset=target - real)
+    async with db.connection(scope) as connection:
+        await connection.execute("update merchants set clock_offset = $2 where id = $1", merchant.id, moved.clock_offset)
+    await audit.record(
+        scope,
+        "sandbox_clock.advanced",
+        f"gid://loyalnest/Merchant/{merchant.id}",
+        before={"now": real + merchant.clock_offset},
+        after={"now": target},
+    )
+    return moved

@@ -1,25 +1,39 @@
 """Finding the merchant that a credential or a webhook speaks for."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from uuid import UUID
 
 from domain import db
 from domain.merchants.tables import ApiKeys, Merchants
+from domain.scope import Scope
 
 
 @dataclass(frozen=True, slots=True)
 class Merchant:
-    """A Shopify shop. `currency` is the shop's own, in which orders earn."""
+    """A Shopify shop. `currency` is the shop's own, in which orders earn.
+
+    sandbox: whether the shop is for trying things out, with a clock that can be advanced; it never changes.
+    clock_offset: how far that clock is ahead of the real one; zero for every other merchant.
+    """
 
     id: UUID
     shop_domain: str
     name: str
     currency: str
+    sandbox: bool
+    clock_offset: timedelta
 
 
-_COLUMNS = (Merchants.id, Merchants.shop_domain, Merchants.name, Merchants.currency)
+_COLUMNS = (
+    Merchants.id,
+    Merchants.shop_domain,
+    Merchants.name,
+    Merchants.currency,
+    Merchants.sandbox,
+    Merchants.clock_offset,
+)
 
 
 async def by_id(merchant_id: UUID) -> Merchant | None:
@@ -29,6 +43,18 @@ async def by_id(merchant_id: UUID) -> Merchant | None:
     return Merchant(**row) if row else None
 
 
+async def locked(scope: Scope) -> Merchant:
+    """The scope's merchant, locked against another change of theirs. Precondition: an open transaction."""
+    async with db.connection(scope) as connection:
+        # Not the stronger lock, for which every row that names the merchant would have to wait.
+        row = await connection.fetchrow(
+            "select id, shop_domain, name, currency, sandbox, clock_offset from merchants where id = $1 for no key update",
+            scope.merchant_id,
+        )
+    assert row is not None, "a scope's merchant is there"
+    return Merchant(*row)
+
+
 async def by_shop_domain(shop_domain: str) -> Merchant | None:
     """The merchant whose shop has this domain, such as cedar.myshopify.com."""
     async with db.reference():
@@ -36,8 +62,15 @@ async def by_shop_domain(shop_domain: str) -> Merchant | None:
     return Merchant(**row) if row else None
 
 
+async def clock_offset(merchant_id: UUID) -> timedelta:
+    """How far the clock of a merchant is ahead of the real one: zero unless they are a sandbox, and for nobody."""
+    async with db.reference():
+        row = await Merchants.select(Merchants.clock_offset).where(Merchants.id == merchant_id).first()
+    return row["clock_offset"] if row else timedelta()
+
+
 async def by_api_key(key: str, at: datetime) -> tuple[UUID, UUID] | None:
-    """(merchant id, key id) of a partner's key that is neither expired nor revoked at `at`."""
+    """(merchant id, key id) of a partner's key that is neither expired nor revoked at the real instant `at`."""
     async with db.reference():
         row = await (
             ApiKeys.select(ApiKeys.merchant_id, ApiKeys.id)

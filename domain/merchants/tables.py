@@ -1,6 +1,6 @@
 """The reference tables that tell one tenant from another."""
 
-from piccolo.columns import UUID, Bytea, Text, Timestamptz
+from piccolo.columns import UUID, Boolean, Bytea, Interval, Text, Timestamptz
 from piccolo.table import Table
 
 
@@ -12,6 +12,8 @@ class Merchants(Table, tablename="merchants"):
     name = Text()
     currency = Text()
     created_at = Timestamptz()
+    sandbox = Boolean()
+    clock_offset = Interval()
 
 
 class ApiKeys(Table, tablename="api_keys"):

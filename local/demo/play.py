@@ -133,7 +133,8 @@ async def _run(place: dict[str, Any], orders: int, gap: float) -> int:
         # As Ctrl-C does it, so that the terminal is left clean.
         asyncio.get_running_loop().add_signal_handler(number, this.cancel)
     console = Console(highlight=False)
-    shops: list[Shop] = place["merchants"]
+    # A sandbox lives in a time of its own, and its orders would not be of today.
+    shops: list[Shop] = [shop for shop in place["merchants"] if not shop["sandbox"]]
     accounts: list[Account] = []
     screen = Screen(shops, accounts, console)
     client = Client(place["graphql_url"], place["webhook_url"], screen.say)

@@ -77,6 +77,7 @@ def test_commands_are_for_staff() -> None:
         "program_publish": {Door.STAFF},
         "webhook_deliveries_retry": {Door.STAFF},
         "webhook_delivery_retry": {Door.STAFF},
+        "sandbox_clock_advance": {Door.STAFF},
     }
 
 

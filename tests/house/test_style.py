@@ -75,6 +75,10 @@ def test_the_domain_and_the_schema_read_no_clock() -> None:
         if name in {"now", "scope.now"}
     }
     assert callers == {"domain/scope.py"}
+    presents = [
+        place(path, node) for path in modules("domain", "schema") for node, name in calls(path) if name.endswith(".present")
+    ]
+    assert presents == []
 
 
 def test_nothing_divides_or_rounds_outside_the_core() -> None:

@@ -17,9 +17,11 @@ CLASSES = {
 TYPES = {
     "bigint": "BIGINT",
     "bigint[]": "BIGINT[]",
+    "boolean": "BOOLEAN",
     "bytea": "BYTEA",
     "bytea[]": "BYTEA[]",
     "integer": "INTEGER",
+    "interval": "INTERVAL",
     "text": "TEXT",
     "timestamp with time zone": "TIMESTAMPTZ",
     "uuid": "UUID",

@@ -133,6 +133,9 @@ def without_ids(own: Thing, foreign: Thing) -> dict[str, list[dict[str, Any]]]:
         "programDraftUpdate": [{"input": {"holdDays": 3}}, {"input": {"holdDays": 4}, "revision": 1}],
         "programDraftDiscard": [{}],
         "balanceUpdated": [{}],
+        "merchant": [{}],
+        # Neither shop is a sandbox, so that both calls are refused, as data.
+        "sandboxClockAdvance": [{"days": 1}, {"until": "2100-01-01T00:00:00Z"}],
     }
 
 

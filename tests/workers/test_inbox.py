@@ -10,7 +10,7 @@ import msgspec
 import pytest
 import redis.asyncio
 
-from domain import customers, db, points
+from domain import customers, db, points, scope
 from domain.settings import settings
 from tests.shop import NOON, Shop, order, rate
 from workers import relay as relay_module
@@ -188,7 +188,7 @@ async def test_the_sweeper_finds_what_was_left_lying(shop: Shop) -> None:
     try:
 
         async def found() -> dict[str, bool]:
-            swept = await sweeper.sweep(connection)
+            swept = await sweeper.sweep(connection, scope.now())
             return {name: shop.merchant.id in ids for name, ids in swept.items()}
 
         assert await found() == {"inbox.work_off": True, "outbox.relay": False, "orders.mature": False}
