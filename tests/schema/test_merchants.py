@@ -6,6 +6,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from api.ring import Ring
 from domain import db, merchants
 from domain.scope import Actor, Door, Scope
 from schema.context import Context
@@ -158,3 +159,15 @@ async def test_the_workers_are_woken_once_the_new_time_can_be_seen(
     assert moved.data == {"sandboxClockAdvance": {"userErrors": []}}
     assert woken == [(sandbox.merchant.id, True)]
     assert await owner.fetchval("select clock_offset from merchants where id = $1", sandbox.merchant.id) == DAY
+
+
+async def test_the_server_rings_for_what_is_due_and_only_for_a_clock_that_moved(
+    sandbox: Shop, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rung: list[tuple[Ring, object]] = []
+    monkeypatch.setattr(Ring, "__call__", lambda ring, merchant_id: rung.append((ring, merchant_id)))
+    process = sandbox.application.state.process
+    await advance(shop, days=1)
+    assert rung == []
+    await advance(sandbox, days=1)
+    assert rung == [(process.wake_outbox, sandbox.merchant.id), (process.wake_due, sandbox.merchant.id)]
