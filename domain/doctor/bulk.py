@@ -20,6 +20,17 @@ class _Bag(msgspec.Struct, rename="camel"):
     shop_money: _Money
 
 
+class _Currency(_Money, rename="camel"):
+    currency_code: str
+
+
+class _Total(msgspec.Struct, rename="camel"):
+    """In both currencies: their ratio is the rate at which the order was paid."""
+
+    shop_money: _Currency
+    presentment_money: _Currency
+
+
 class _Reference(msgspec.Struct):
     id: str
 
@@ -51,6 +62,12 @@ class _Shipping(msgspec.Struct, rename="camel"):
     discount_allocations: list[_Allocation]
 
 
+class _Buyer(msgspec.Struct, rename="camel"):
+    """A company, or a customer of whom the query asks nothing here."""
+
+    company: _Reference | None = None
+
+
 class _Address(msgspec.Struct, rename="camel"):
     country_code_v2: str | None = msgspec.field(name="countryCodeV2")
 
@@ -76,8 +93,9 @@ class _Order(msgspec.Struct, rename="camel"):
     source_name: str | None
     payment_gateway_names: list[str]
     customer: _Reference | None
+    purchasing_entity: _Buyer | None
     shipping_address: _Address | None
-    total_price_set: _Bag
+    total_price_set: _Total
     total_tip_received_set: _Bag
     refunds: list[_Refund]
     # An order without any line, and one without shipping, have no line in the file.
@@ -93,6 +111,7 @@ def as_rest(content: dict[str, Any]) -> dict[str, Any]:
         raise InvalidOrder(str(error)) from error
     currency = order.currency_code
     money.require_currency(currency)
+    buyer = order.purchasing_entity
     return {
         "id": _number(order.id, "Order"),
         "created_at": order.created_at,
@@ -109,6 +128,11 @@ def as_rest(content: dict[str, Any]) -> dict[str, Any]:
         "customer": None if order.customer is None else {"id": _number(order.customer.id, "Customer")},
         "shipping_address": None if order.shipping_address is None else {"country_code": order.shipping_address.country_code_v2},
         "total_price": _amount(order.total_price_set.shop_money, currency),
+        "total_price_set": {
+            "shop_money": _money(order.total_price_set.shop_money),
+            "presentment_money": _money(order.total_price_set.presentment_money),
+        },
+        "company": None if buyer is None or buyer.company is None else {"id": _number(buyer.company.id, "Company")},
         "total_tip_received": _amount(order.total_tip_received_set.shop_money, currency),
         "line_items": [_line(line, currency) for line in order.line_items],
         "shipping_lines": [
@@ -144,6 +168,10 @@ def _taxes(taxes: list[_Tax], currency: str) -> list[dict[str, str]]:
 
 def _allocations(allocations: list[_Allocation], currency: str) -> list[dict[str, str]]:
     return [{"amount": _amount(one.allocated_amount_set.shop_money, currency)} for one in allocations]
+
+
+def _money(given: _Currency) -> dict[str, str]:
+    return {"amount": _amount(given, given.currency_code), "currency_code": given.currency_code}
 
 
 def _amount(given: _Money, currency: str) -> str:

@@ -43,20 +43,14 @@ async def _orders(scope: Scope, waiting: Sequence[Waiting]) -> set[str]:
 
 
 def _facts(kind: type[Fact]) -> Handler:
-    """Deliveries that tell something of an order without being it. They are parked until the order is known."""
+    """Deliveries that tell one thing of an order."""
 
-    async def handle(scope: Scope, waiting: Sequence[Waiting]) -> Collection[str]:
+    async def book(scope: Scope, waiting: Sequence[Waiting]) -> tuple[()]:
         unknown = await orders.converge(scope, [], [orders.read_fact(one.payload, kind) for one in waiting])
-        assert not unknown, "what speaks of an unknown order is parked before"
+        assert not unknown, "a delivery without its order is parked, and an order that is known stays so"
         return ()
 
-    return handle
-
-
-async def _edits(scope: Scope, waiting: Sequence[Waiting]) -> Collection[str]:
-    """An edit names pieces and no prices; the order that is delivered with it carries the whole of what it has become."""
-    del scope, waiting
-    return ()
+    return book
 
 
 async def _customers(scope: Scope, waiting: Sequence[Waiting]) -> set[str]:
@@ -69,11 +63,10 @@ async def _customers(scope: Scope, waiting: Sequence[Waiting]) -> set[str]:
 HANDLERS: dict[Kind, Handler] = {
     Kind.CUSTOMERS: _customers,
     Kind.ORDERS: _orders,
-    Kind.EDITS: _edits,
+    Kind.PAYMENTS: _facts(Payment),
     Kind.REFUNDS: _facts(Refund),
     Kind.DISPUTES: _facts(Dispute),
     Kind.DELETIONS: _facts(Deletion),
-    Kind.PAYMENTS: _facts(Payment),
 }
 
 

@@ -5,14 +5,15 @@ from typing import Any
 from domain import customers, orders
 from domain.customers import Profile
 from domain.inbox.kinds import Kind
-from domain.orders.door import DELETION_KEPT, DISPUTE_KEPT, EDIT_KEPT, PAYMENT_KEPT, REFUND_KEPT
+from domain.orders.door import DELETION_KEPT, DISPUTE_KEPT, EDIT_KEPT, KEPT, PAYMENT_KEPT, REFUND_KEPT
 
-KEPT: dict[Kind, dict[str, Any]] = {
+WANTED: dict[Kind, dict[str, Any]] = {
+    Kind.ORDERS: KEPT,
+    Kind.PAYMENTS: PAYMENT_KEPT,
     Kind.EDITS: EDIT_KEPT,
     Kind.REFUNDS: REFUND_KEPT,
     Kind.DISPUTES: DISPUTE_KEPT,
     Kind.DELETIONS: DELETION_KEPT,
-    Kind.PAYMENTS: PAYMENT_KEPT,
     Kind.ACCOUNTS: {"id": True, "state": True, "created_at": True, "updated_at": True},
     Kind.MERGES: {
         "admin_graphql_api_customer_kept_id": True,
@@ -30,15 +31,11 @@ KEPT: dict[Kind, dict[str, Any]] = {
     },
     Kind.INSTALLATIONS: {"id": True},
 }
-"""Orders and customers have their own, in their packages."""
+"""Of a customer more is kept, and most of it sealed: that is for the customers' package to say."""
 
 
 def keep(kind: Kind, payload: dict[str, Any]) -> tuple[Any, Profile | None]:
     """The part of a webhook's body that is stored, and the part that is sealed."""
-    match kind:
-        case Kind.CUSTOMERS:
-            return customers.keep(payload)
-        case Kind.ORDERS:
-            return orders.keep(payload), None
-        case _:
-            return orders.keep(payload, KEPT[kind]), None
+    if kind is Kind.CUSTOMERS:
+        return customers.keep(payload)
+    return orders.keep(payload, WANTED[kind]), None

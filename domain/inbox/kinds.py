@@ -8,6 +8,7 @@ class Kind(StrEnum):
 
     CUSTOMERS = "customers"
     ORDERS = "orders"
+    PAYMENTS = "payments"
     EDITS = "edits"
     REFUNDS = "refunds"
     DISPUTES = "disputes"
@@ -37,6 +38,7 @@ TOPICS = {
     "orders/cancelled": Kind.ORDERS,
     "orders/fulfilled": Kind.ORDERS,
     "orders/partially_fulfilled": Kind.ORDERS,
+    "order_transactions/create": Kind.PAYMENTS,
     "orders/edited": Kind.EDITS,
     "refunds/create": Kind.REFUNDS,
     "disputes/create": Kind.DISPUTES,
@@ -55,6 +57,7 @@ TOPICS = {
 """What Shopify calls them. The door takes a topic whose kind has a handler; all others it answers and drops."""
 
 PARENTS: dict[Kind, tuple[str, str]] = {
+    Kind.PAYMENTS: ("order", "order_id"),
     Kind.EDITS: ("order", "order_edit.order_id"),
     Kind.REFUNDS: ("order", "order_id"),
     Kind.DISPUTES: ("order", "order_id"),

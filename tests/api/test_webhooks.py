@@ -2,13 +2,14 @@
 
 import asyncio
 import json
+import tomllib
 from typing import Any
 
 import pytest
 
 from api.webhooks import BODY_MAX, WEBHOOK_ID_MAX
 from domain import db, inbox
-from tests.conftest import PREVIOUS_SECRET
+from tests.conftest import PREVIOUS_SECRET, ROOT
 from tests.shop import NOON, Shop, order
 
 CANARY = "canary.person@example.com"
@@ -19,6 +20,11 @@ TOPICS = (
     "orders/cancelled",
     "orders/fulfilled",
     "orders/partially_fulfilled",
+    "orders/delete",
+    "order_transactions/create",
+    "refunds/create",
+    "disputes/create",
+    "disputes/update",
     "customers/create",
     "customers/update",
 )
@@ -51,9 +57,18 @@ async def test_a_signed_delivery_is_stored_and_answered(shop: Shop, topic: str) 
     assert (response.status_code, response.json()) == (200, {"status": "accepted"})
     [row] = await rows(shop)
     assert (row["webhook_id"], row["topic"], row["status"], row["attempts"]) == ("delivery-1", topic, "pending", 0)
-    assert json.loads(row["payload"]) == payload
+    kept = json.loads(row["payload"])
+    assert kept == {name: payload[name] for name in kept}
+    assert kept["id"] == 5
     assert row["triggered_at"] == NOON
     assert row["request_id"] == response.headers["x-request-id"]
+
+
+def test_the_app_subscribes_to_what_the_door_takes() -> None:
+    app = tomllib.loads((ROOT / "shopify_functions" / "shopify.app.toml").read_text())
+    subscribed = [topic for one in app["webhooks"]["subscriptions"] for topic in one.get("topics", [])]
+    assert sorted(subscribed) == sorted(topic for topic in inbox.TOPICS if inbox.handles(topic))
+    assert set(TOPICS) == set(subscribed)
 
 
 async def test_a_duplicate_is_answered_and_changes_nothing(shop: Shop) -> None:
@@ -177,7 +192,7 @@ async def test_a_delivery_needs_its_id(shop: Shop, webhook_id: str | None) -> No
     assert await rows(shop) == []
 
 
-@pytest.mark.parametrize("topic", ["app/uninstalled", "orders/delete", "customers/", "", "x" * 1_000])
+@pytest.mark.parametrize("topic", ["app/uninstalled", "orders/edited", "products/update", "customers/", "", "x" * 1_000])
 async def test_another_topic_is_answered_and_dropped(shop: Shop, topic: str) -> None:
     response = await shop.webhook(topic, personal())
     assert (response.status_code, response.json()) == (200, {"status": "ignored"})
@@ -256,7 +271,7 @@ async def test_the_logs_tell_what_happened_and_nothing_personal(shop: Shop, logg
             headers | {"x-shopify-hmac-sha256": "bm9uZQ=="},
             headers | {"x-shopify-shop-domain": "nobody.myshopify.com"},
             headers | {"x-shopify-webhook-id": ""},
-            headers | {"x-shopify-topic": "orders/delete"},
+            headers | {"x-shopify-topic": "products/update"},
         )
     ]
     broken = [await shop.webhook("orders/create", NOT_JSON[name]) for name in ("truncated", "form", "text")]

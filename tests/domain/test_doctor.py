@@ -38,7 +38,11 @@ def in_bulk(rest: dict[str, Any]) -> list[dict[str, Any]]:
         "displayFinancialStatus": rest["financial_status"].upper(),
         "customer": rest["customer"] and {"id": f"gid://shopify/Customer/{rest['customer']['id']}"},
         "shippingAddress": {"countryCodeV2": "DE"},
-        "totalPriceSet": money("100.00"),
+        "purchasingEntity": {"company": {"id": "gid://shopify/Company/3"}} if rest.get("company") else {},
+        "totalPriceSet": {
+            "shopMoney": {"amount": "89.4", "currencyCode": "USD"},
+            "presentmentMoney": {"amount": "80.0", "currencyCode": "EUR"},
+        },
         "totalTipReceivedSet": money(rest["total_tip_received"]),
         "refunds": [{"id": f"gid://shopify/Refund/{one['id']}", "createdAt": None} for one in rest.get("refunds", [])],
     }
@@ -46,7 +50,7 @@ def in_bulk(rest: dict[str, Any]) -> list[dict[str, Any]]:
         {
             "id": f"gid://shopify/LineItem/{one['id']}",
             "quantity": one["quantity"],
-            "currentQuantity": one["quantity"],
+            "currentQuantity": one.get("current_quantity", one["quantity"]),
             "isGiftCard": one["gift_card"],
             "product": one["product_id"] and {"id": f"gid://shopify/Product/{one['product_id']}"},
             "variant": None,
@@ -78,10 +82,19 @@ _DISCOUNTED = {"discount_allocations": [{"amount": "10.00"}], "tax_lines": [{"pr
 FULL = order(
     1,
     customer=7,
-    line_items=[line(price="40.00", quantity=2, **_DISCOUNTED), line(price="9.99", gift_card=True, product_id=None)],
+    line_items=[
+        line(price="40.00", quantity=2, current_quantity=1, **_DISCOUNTED),
+        line(price="9.99", current_quantity=1, gift_card=True, product_id=None),
+    ],
     shipping_lines=[{"id": 5, "price": "5.90", "discount_allocations": [], "tax_lines": []}],
     shipping_address={"country_code": "DE"},
     total_tip_received="1.50",
+    total_price_set={
+        "shop_money": {"amount": "89.40", "currency_code": "USD"},
+        "presentment_money": {"amount": "80.00", "currency_code": "EUR"},
+    },
+    source_name="web",
+    company={"id": 3},
 )
 
 

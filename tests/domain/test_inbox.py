@@ -7,7 +7,7 @@ import pytest
 
 from domain import inbox
 from domain.errors import DomainError
-from domain.inbox.kept import KEPT
+from domain.inbox.kept import WANTED
 from domain.inbox.kinds import PARENTS, TOPICS, Kind
 from domain.inbox.rules import Failure, failure_of
 from tests.domain.test_orders import sample
@@ -31,6 +31,7 @@ def stored(topic: str, payload: dict[str, Any]) -> inbox.Delivery:
     [
         ("orders/create", order(450789469), None),
         ("refunds/create", {"id": 1, "order_id": 450789469}, "order/450789469"),
+        ("order_transactions/create", {"id": 1, "order_id": 450789469}, "order/450789469"),
         ("disputes/create", {"id": 1, "order_id": 450789469}, "order/450789469"),
         ("disputes/update", {"id": 1, "order_id": 450789469}, "order/450789469"),
         ("orders/edited", {"order_edit": {"id": 1, "order_id": 450789469}}, "order/450789469"),
@@ -66,7 +67,7 @@ def leaves(value: Any) -> Any:
 
 
 def test_every_kind_says_what_it_keeps() -> None:
-    assert set(KEPT) | {Kind.ORDERS, Kind.CUSTOMERS} == set(Kind) == set(TOPICS.values())
+    assert set(WANTED) | {Kind.CUSTOMERS} == set(Kind) == set(TOPICS.values())
     assert set(PARENTS) < set(Kind)
 
 

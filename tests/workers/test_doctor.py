@@ -117,7 +117,7 @@ async def test_what_is_proposed_and_why(shop: Shop) -> None:
             1,
             Cause.OLDER,
             "the ledger has that of 2026-03-02 12:01:00Z; changed since: financial_status, line_items[0].price",
-            (Movement(7, 400, -1000, "confirmed:2"),),
+            (Movement(7, 0, -600, "reversed:2"), Movement(7, 400, -400, "confirmed:3")),
         ),
         (
             2,

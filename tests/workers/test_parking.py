@@ -8,14 +8,14 @@ from typing import Any
 import asyncpg
 import pytest
 
-from domain import db, inbox, orders
+from domain import customers, db, inbox, orders
 from domain.inbox.handlers import HANDLERS
 from domain.inbox.kinds import Kind
 from domain.scope import Scope
-from tests.shop import Shop, order, rate
+from tests.shop import Shop, line, order, rate
 from workers.inbox import work_off
 
-CHILDREN = (Kind.EDITS, Kind.REFUNDS, Kind.DISPUTES, Kind.DELETIONS, Kind.MERGES)
+CHILDREN = (Kind.PAYMENTS, Kind.EDITS, Kind.REFUNDS, Kind.DISPUTES, Kind.DELETIONS, Kind.MERGES)
 
 
 @pytest.fixture
@@ -43,6 +43,7 @@ def refund(order_number: int) -> dict[str, Any]:
 
 CASES = {
     "orders/edited": {"order_edit": {"id": 9, "order_id": 450789469}},
+    "order_transactions/create": {"id": 9, "order_id": 450789469, "kind": "sale"},
     "refunds/create": refund(450789469),
     "disputes/create": {"id": 9, "order_id": 450789469},
     "disputes/update": {"id": 9, "order_id": 450789469},
@@ -217,3 +218,28 @@ async def test_many_refunds_and_orders_by_many_workers_at_once(shop: Shop, handl
     assert {row.status for row in rows} == {"done"}
     assert len(rows) == 4 * len(numbers)
     assert sorted(handled) == sorted(f"order/{number}" for number in numbers for _ in range(2))
+
+
+async def test_what_is_told_of_an_order_ends_alike_before_it_and_after_it(shop: Shop, other_shop: Shop) -> None:
+    """With the real handlers: a refund of one of two pieces, a dispute that is won, and the order, from both ends."""
+    told = order(450789469, customer=7, line_items=[line(id=1, price="40.00", quantity=2)], updated_at=shop.at.isoformat())
+    returned = {"id": 2, "order_id": 450789469, "refund_line_items": [{"id": 3, "line_item_id": 1, "quantity": 1}]}
+    dispute = {"id": 4, "order_id": 450789469, "status": "needs_response", "amount": "40.00", "currency": "USD"}
+    deliveries = [
+        ("orders/create", told),
+        ("refunds/create", returned),
+        ("disputes/create", dispute),
+        ("disputes/update", dispute | {"status": "won"}),
+    ]
+    for one, ordered in ((shop, deliveries), (other_shop, deliveries[::-1])):
+        await one.publish(rate(10))
+        for topic, payload in ordered:
+            assert (await one.webhook(topic, payload)).json() == {"status": "accepted"}
+            await one.work()
+        [buyer] = await customers.page(one.scope(), 10, None, None)
+        assert await one.balance(buyer.id) == (400, 0)
+        assert {row.status for row in await inbox.page(one.scope(), 10, None)} == {"done"}
+    await shop.deliver("orders/delete", {"id": 450789469})
+    await shop.work()
+    [buyer] = await customers.page(shop.scope(), 10, None, None)
+    assert await shop.balance(buyer.id) == (0, 0)
