@@ -58,12 +58,16 @@ def summary(shop: str, progress: Progress, tally: Tally, *, booked: bool) -> str
     if not tally.causes:
         return f"{head}: Shopify and the ledger agree.\n"
     causes = ", ".join(f"{count:,} {cause}" for cause, count in sorted(tally.causes.items()))
-    entries = f"{tally.entries:,} entries ({tally.points:+,} points, {tally.pending:+,} pending)"
+    entries = f"{tally.points:+,} points and {tally.pending:+,} pending in {_entries(tally.entries)}"
     if booked:
         return f"{head}; {causes}. Booked: {entries}.\n"
     if tally.settled:
         return f"{head}; {causes}. To be booked: {entries}. The same command with --book books them.\n"
     return f"{head}; {causes}. There is nothing to book.\n"
+
+
+def _entries(count: int) -> str:
+    return "one entry" if count == 1 else f"{count:,} entries"
 
 
 async def run(file: str, shop: str | None, *, book: bool, from_line: int) -> int:

@@ -241,11 +241,11 @@ async def test_the_command_shows_books_and_then_finds_nothing(shop: Shop, tmp_pa
         "order 2  missing: placed 2026-03-02 12:00:00Z, and no delivery of it was booked\n"
         "    no points move\n"
         f"2 orders of {shop.merchant.shop_domain} compared; 2 missing. "
-        "To be booked: 1 entries (+1,000 points, +0 pending). The same command with --book books them.\n"
+        "To be booked: +1,000 points and +0 pending in one entry. The same command with --book books them.\n"
     )
     booked = command(*options, "--book")
     assert booked.returncode == 0
-    assert booked.stdout.endswith(b"2 missing. Booked: 1 entries (+1,000 points, +0 pending).\n")
+    assert booked.stdout.endswith(b"2 missing. Booked: +1,000 points and +0 pending in one entry.\n")
     assert await balances(shop) == {7: (1000, 0)}
     agreed = command("-", *options[1:], given=file.read_bytes())
     assert agreed.returncode == 0
