@@ -53,6 +53,12 @@ def _facts(kind: type[Fact]) -> Handler:
     return book
 
 
+async def _edits(scope: Scope, waiting: Sequence[Waiting]) -> tuple[()]:
+    """An edit names pieces and no prices; the order that is delivered with it carries the whole of what it has become."""
+    del scope, waiting
+    return ()
+
+
 async def _customers(scope: Scope, waiting: Sequence[Waiting]) -> set[str]:
     arrivals = [(_customer(one), _profile(scope, one)) for one in waiting]
     joined = await customers.arrive(scope, arrivals)
@@ -63,6 +69,7 @@ async def _customers(scope: Scope, waiting: Sequence[Waiting]) -> set[str]:
 HANDLERS: dict[Kind, Handler] = {
     Kind.CUSTOMERS: _customers,
     Kind.ORDERS: _orders,
+    Kind.EDITS: _edits,
     Kind.PAYMENTS: _facts(Payment),
     Kind.REFUNDS: _facts(Refund),
     Kind.DISPUTES: _facts(Dispute),

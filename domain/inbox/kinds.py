@@ -13,7 +13,6 @@ class Kind(StrEnum):
     REFUNDS = "refunds"
     DISPUTES = "disputes"
     DELETIONS = "deletions"
-    PAYMENTS = "payments"
     ACCOUNTS = "accounts"
     MERGES = "merges"
     PRIVACY = "privacy"
@@ -44,7 +43,6 @@ TOPICS = {
     "disputes/create": Kind.DISPUTES,
     "disputes/update": Kind.DISPUTES,
     "orders/delete": Kind.DELETIONS,
-    "order_transactions/create": Kind.PAYMENTS,
     "customers/disable": Kind.ACCOUNTS,
     "customers/enable": Kind.ACCOUNTS,
     "customers/delete": Kind.ACCOUNTS,
@@ -62,7 +60,6 @@ PARENTS: dict[Kind, tuple[str, str]] = {
     Kind.REFUNDS: ("order", "order_id"),
     Kind.DISPUTES: ("order", "order_id"),
     Kind.DELETIONS: ("order", "id"),
-    Kind.PAYMENTS: ("order", "order_id"),
     # The customer who goes. Nothing has to move while they are unknown; the one who stays can be made when it does.
     Kind.MERGES: ("customer", "admin_graphql_api_customer_deleted_id"),
 }

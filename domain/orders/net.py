@@ -101,6 +101,8 @@ def _kept_line(line: Line, refunds: list[Refund], order: OrderSnapshot, *, void:
     }
     if line.product_id is not None:
         core["product_id"] = str(line.product_id)
+    if left == line.quantity:
+        return _KeptLine(core, 0)
     worth = _minor(line.price, currency) * (line.quantity - left) - (discount - _share(discount, left, line.quantity))
     if not order.taxes_included:
         worth += tax - _share(tax, left, line.quantity)

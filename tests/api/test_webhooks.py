@@ -20,6 +20,7 @@ TOPICS = (
     "orders/cancelled",
     "orders/fulfilled",
     "orders/partially_fulfilled",
+    "orders/edited",
     "orders/delete",
     "order_transactions/create",
     "refunds/create",
@@ -52,14 +53,16 @@ async def rows(shop: Shop) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("topic", TOPICS)
 async def test_a_signed_delivery_is_stored_and_answered(shop: Shop, topic: str) -> None:
-    payload = {"id": 5, "created_at": NOON.isoformat(), "updated_at": NOON.isoformat()}
+    payload: dict[str, Any] = {"id": 5, "created_at": NOON.isoformat(), "updated_at": NOON.isoformat()}
+    if topic == "orders/edited":
+        payload = {"order_edit": {"id": 5, "order_id": 7, "created_at": NOON.isoformat()}}
     response = await shop.webhook(topic, payload, webhook_id="delivery-1")
     assert (response.status_code, response.json()) == (200, {"status": "accepted"})
     [row] = await rows(shop)
     assert (row["webhook_id"], row["topic"], row["status"], row["attempts"]) == ("delivery-1", topic, "pending", 0)
     kept = json.loads(row["payload"])
     assert kept == {name: payload[name] for name in kept}
-    assert kept["id"] == 5
+    assert kept.get("order_edit", kept)["id"] == 5
     assert row["triggered_at"] == NOON
     assert row["request_id"] == response.headers["x-request-id"]
 
@@ -192,7 +195,9 @@ async def test_a_delivery_needs_its_id(shop: Shop, webhook_id: str | None) -> No
     assert await rows(shop) == []
 
 
-@pytest.mark.parametrize("topic", ["app/uninstalled", "orders/edited", "products/update", "customers/", "", "x" * 1_000])
+@pytest.mark.parametrize(
+    "topic", ["app/uninstalled", "orders/risk_assessment_changed", "products/update", "customers/", "", "x" * 1_000]
+)
 async def test_another_topic_is_answered_and_dropped(shop: Shop, topic: str) -> None:
     response = await shop.webhook(topic, personal())
     assert (response.status_code, response.json()) == (200, {"status": "ignored"})
