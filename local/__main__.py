@@ -61,12 +61,14 @@ def examine(
 
 @app.command()
 def verify() -> None:
-    """Check every ledger entry against its hash chain."""
+    """Check every ledger entry against its hash chain, and every order against its points."""
     with servers.borrowed(HOME) as found:
-        command = [str(PYTHON), "-m", "domain.points.verify"]
         # It serves nothing, so the port is only there because the settings ask for one.
-        code = subprocess.run(command, check=False, cwd=ROOT, env=environment(found, running.DEFAULT_PORT)).returncode
-    raise typer.Exit(code)
+        variables = environment(found, running.DEFAULT_PORT)
+        for proof in ("domain.points.verify", "domain.orders.verify"):
+            code = subprocess.run([str(PYTHON), "-m", proof], check=False, cwd=ROOT, env=variables).returncode
+            if code:
+                raise typer.Exit(code)
 
 
 @app.command()

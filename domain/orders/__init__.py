@@ -4,16 +4,19 @@ from domain.orders.commands import converge, mature
 from domain.orders.door import keep
 from domain.orders.facts import Deletion, Dispute, Fact, read_fact
 from domain.orders.queries import Order, by_shopify_id
+from domain.orders.replay import Drift, Page, replay
 from domain.orders.rules import InvalidOrder, OrderSnapshot, Payment, Refund, parse
 from domain.orders.simulation import simulate
 
 __all__ = [
     "Deletion",
     "Dispute",
+    "Drift",
     "Fact",
     "InvalidOrder",
     "Order",
     "OrderSnapshot",
+    "Page",
     "Payment",
     "Refund",
     "by_shopify_id",
@@ -22,5 +25,6 @@ __all__ = [
     "mature",
     "parse",
     "read_fact",
+    "replay",
     "simulate",
 ]

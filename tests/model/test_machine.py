@@ -301,6 +301,7 @@ class Machine(RuleBasedStateMachine):
                 assert found.posted_pending == 0
             else:
                 assert found.posted_points == found.absorbed == 0
+        assert [drift async for page in orders.replay(scope) for drift in page.drifts] == []
         stuck = await inbox.page(scope, 10, None, status=None, topic=None)
         assert {delivery.status for delivery in stuck} <= {"done"}
         assert await verify(scope, Progress()) is None
