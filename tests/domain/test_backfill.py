@@ -1,4 +1,4 @@
-"""A database from before there were lots gets the lots that it would have had."""
+"""A database from before there were lots and kinds gets those that it would have had."""
 
 import os
 import secrets
@@ -92,3 +92,29 @@ async def test_the_walls_stand_again_afterwards(old: Connection) -> None:
         "select relname from pg_class where relkind in ('r', 'p') and relrowsecurity and not relforcerowsecurity"
     )
     assert [row["relname"] for row in walls] == []
+
+
+async def test_old_deliveries_get_their_kind(old: Connection) -> None:
+    """Those that wait are still worked off after the upgrade, and those that are done are still listed."""
+    for topic, status in (("orders/paid", "pending"), ("customers/update", "pending"), ("orders/create", "failed")):
+        await old.execute(
+            """
+            insert into inbox (merchant_id, webhook_id, topic, payload, received_at, due_at, request_id, status)
+            values ($1, $2, $2, '{}', now(), now(), 'request', $3)
+            """,
+            MERCHANT,
+            topic,
+            status,
+        )
+    await old.execute("reset role")
+    for name in ("m0002_lots.sql", "m0003_inbox.sql"):
+        await old.execute((HISTORY / name).read_text())
+    await old.execute(f"set role loyalnest_app; set app.merchant = '{MERCHANT}'")
+    rows = await old.fetch("select topic, kind, parent, status from inbox order by topic")
+    assert [tuple(row) for row in rows] == [
+        ("customers/update", "customers", None, "pending"),
+        ("orders/create", "orders", None, "failed"),
+        ("orders/paid", "orders", None, "pending"),
+    ]
+    await old.execute("set app.merchant = ''")
+    assert await old.fetchval("select count(*) from inbox") == 0
