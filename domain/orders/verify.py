@@ -30,7 +30,7 @@ async def verify() -> int:
                     return 1
                 if monotonic() - told > PROGRESS_S:
                     told = monotonic()
-                    sys.stderr.write(f"{seen:,} orders, {seen / (told - began):,.0f} orders/s …\n")
+                    sys.stderr.write(f"{seen:,} orders, {seen / max(told - began, 1e-9):,.0f} orders/s …\n")
     finally:
         await db.close_database()
     sys.stdout.write(f"{seen:,} orders: each comes to the points, the reason and the explanation that are kept with it\n")
