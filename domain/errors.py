@@ -39,6 +39,9 @@ class Code(StrEnum):
     SANDBOX_REQUIRED = "SANDBOX_REQUIRED"
     CLOCK_BACKWARDS = "CLOCK_BACKWARDS"
     CLOCK_TOO_FAR = "CLOCK_TOO_FAR"
+    # Several shops of one merchant.
+    STORE_IN_USE = "STORE_IN_USE"
+    STORE_DIFFERS = "STORE_DIFFERS"
 
 
 class DomainError(Exception):

@@ -40,6 +40,8 @@ _DESCRIPTIONS = {
     Code.SANDBOX_REQUIRED: "The merchant is no sandbox, and their clock is the real one.",
     Code.CLOCK_BACKWARDS: "The sandbox's clock shows that instant already, and only goes forward.",
     Code.CLOCK_TOO_FAR: "The sandbox's clock would be more than ten years ahead of the real one.",
+    Code.STORE_IN_USE: "The shop has something of its own, or is the merchant's already.",
+    Code.STORE_DIFFERS: "The two shops have different currencies, or one of them is a sandbox.",
 }
 
 describe(

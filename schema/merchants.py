@@ -14,6 +14,7 @@ from schema.context import Info
 from schema.doors import STAFF
 from schema.errors import UserError
 from schema.scalars import CurrencyCode
+from schema.stores import Store, stores_of
 
 
 @strawberry.type(description="A shop that uses LoyalNest.")
@@ -29,6 +30,11 @@ class Merchant:
     now: datetime = strawberry.field(
         description="The instant that the shop's clock shows, by which all of the shop's happens: real time, but in a sandbox."
     )
+
+    @strawberry.field(description="The merchant's shops, their own first, at most 50. Those that are only invited come last.")
+    async def stores(self, info: Info) -> list[Store]:
+        """The shops of the caller's merchant."""
+        return await stores_of(info, info.context.scope.merchant_id)
 
 
 @strawberry.type(description="What `sandboxClockAdvance` did.")

@@ -24,6 +24,7 @@ from schema.orders import OrderQueries, visible_order
 from schema.points import PointsQueries, visible_transaction
 from schema.programs import ProgramMutations, ProgramQueries, program
 from schema.scalars import CONFIG
+from schema.stores import StoreMutations
 
 
 async def _customer(info: Info, id: str) -> Node | None:
@@ -81,7 +82,7 @@ class Query(CustomerQueries, PointsQueries, ProgramQueries, OrderQueries, InboxQ
         "Commands that move points take an `idempotencyKey`."
     )
 )
-class Mutation(BalanceMutations, ProgramMutations, InboxMutations, MerchantMutations):
+class Mutation(BalanceMutations, ProgramMutations, InboxMutations, MerchantMutations, StoreMutations):
     """The root of commands."""
 
 

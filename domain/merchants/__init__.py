@@ -1,5 +1,6 @@
-"""The tenants: one Shopify shop each."""
+"""The tenants: a Shopify shop each, and the shops that joined it."""
 
+from domain.merchants import stores
 from domain.merchants.commands import api_key_create, clock_advance, register
 from domain.merchants.queries import Merchant, by_api_key, by_id, by_shop_domain, clock_offset, every_id
 
@@ -13,4 +14,5 @@ __all__ = [
     "clock_offset",
     "every_id",
     "register",
+    "stores",
 ]

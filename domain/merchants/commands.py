@@ -20,14 +20,19 @@ API_KEY_PREFIX = "lnp_"
 async def register(shop_domain: str, name: str, currency: str, at: datetime, *, sandbox: bool = False) -> Merchant:
     """The merchant of a shop, made when it is new. Running it twice is running it once. Raises UnknownCurrency.
 
+    Of a shop that joined another's merchant it is that one.
+
     sandbox: whether a new merchant's clock can be advanced. One who is known stays what they are.
     """
     money.require_currency(currency, field=("currency",))
     async with db.reference() as connection:
         await connection.execute(
             """
-            insert into merchants (id, shop_domain, name, currency, created_at, sandbox) values ($1, $2, $3, $4, $5, $6)
-            on conflict (shop_domain) do nothing
+            with made as (
+                insert into merchants (id, shop_domain, name, currency, created_at, sandbox) values ($1, $2, $3, $4, $5, $6)
+                on conflict (shop_domain) do nothing returning id, shop_domain, created_at
+            )
+            insert into stores (merchant_id, shop_domain, connected_at) select * from made
             """,
             new_id(),
             shop_domain.lower(),

@@ -56,10 +56,25 @@ async def locked(scope: Scope) -> Merchant:
 
 
 async def by_shop_domain(shop_domain: str) -> Merchant | None:
-    """The merchant whose shop has this domain, such as cedar.myshopify.com."""
-    async with db.reference():
-        row = await Merchants.select(*_COLUMNS).where(Merchants.shop_domain == shop_domain.lower()).first()
-    return Merchant(**row) if row else None
+    """The merchant for whom the shop with this domain speaks, such as cedar.myshopify.com: its own, or the one that it joined."""
+    async with db.reference() as connection:
+        row = await connection.fetchrow(
+            """
+            select m.id, m.shop_domain, m.name, m.currency, m.sandbox, m.clock_offset
+            from stores s join merchants m on m.id = s.merchant_id where s.shop_domain = $1
+            """,
+            shop_domain.lower(),
+        )
+    return Merchant(*row) if row else None
+
+
+async def by_home(scope: Scope, shop_domain: str) -> Merchant | None:
+    """The merchant whose own shop has this domain, whomever it joined."""
+    async with db.connection(scope) as connection:
+        row = await connection.fetchrow(
+            "select id, shop_domain, name, currency, sandbox, clock_offset from merchants where shop_domain = $1", shop_domain
+        )
+    return Merchant(*row) if row else None
 
 
 async def clock_offset(merchant_id: UUID) -> timedelta:

@@ -26,3 +26,19 @@ class ApiKeys(Table, tablename="api_keys"):
     created_at = Timestamptz()
     expires_at = Timestamptz(null=True)
     revoked_at = Timestamptz(null=True)
+
+
+class Stores(Table, tablename="stores"):
+    """A shop by which a merchant is reached: their own, or one that joined them."""
+
+    shop_domain = Text(primary_key=True)
+    merchant_id = UUID()
+    connected_at = Timestamptz()
+
+
+class StoreInvitations(Table, tablename="store_invitations"):
+    """A merchant's word that another shop may join them. The key is (merchant_id, shop_domain)."""
+
+    merchant_id = UUID(primary_key=True)
+    shop_domain = Text()
+    invited_at = Timestamptz()

@@ -8,7 +8,7 @@ from domain.customers import CustomerSnapshot, Profile
 from domain.programs import PointsName
 from tests.shop import NOON, Shop, order, rate
 
-REFERENCE_TABLES = frozenset({"merchants", "api_keys"})
+REFERENCE_TABLES = frozenset({"merchants", "api_keys", "stores", "store_invitations"})
 """What must be unique over all merchants. On Citus these are copied to every node; all else is distributed by merchant."""
 
 

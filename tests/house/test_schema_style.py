@@ -78,6 +78,9 @@ def test_commands_are_for_staff() -> None:
         "webhook_deliveries_retry": {Door.STAFF},
         "webhook_delivery_retry": {Door.STAFF},
         "sandbox_clock_advance": {Door.STAFF},
+        "store_invite": {Door.STAFF},
+        "store_join": {Door.STAFF},
+        "store_remove": {Door.STAFF},
     }
 
 

@@ -41,6 +41,8 @@ def test_every_feature_with_tables_has_its_classes() -> None:
         "points_transactions",
         "program_drafts",
         "program_versions",
+        "store_invitations",
+        "stores",
     ]
 
 

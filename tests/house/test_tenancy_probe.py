@@ -42,6 +42,7 @@ class Thing:
     email: str
     cursors: dict[str, str]
     key: str
+    shop: str
 
     @classmethod
     def of(cls, full: Full, cursors: dict[str, str]) -> "Thing":
@@ -56,6 +57,7 @@ class Thing:
             full.email,
             cursors,
             full.key,
+            full.shop.merchant.shop_domain,
         )
 
     @classmethod
@@ -72,6 +74,7 @@ class Thing:
             "nobody@example.com",
             cursors,
             f"fresh {next(_keys)}",
+            "nowhere.myshopify.com",
         )
 
     def nodes(self) -> dict[str, str]:
@@ -107,6 +110,8 @@ def with_ids(thing: Thing) -> dict[str, list[dict[str, Any]]]:
             for amount in (1, -1)
         ],
         "webhookDeliveryRetry": [{"id": thing.delivery}],
+        "storeJoin": [{"shopDomain": thing.shop}],
+        "storeRemove": [{"shopDomain": thing.shop}],
         "balanceUpdated": [{"customerId": thing.customer}, {"customerId": thing.customer, "since": 0}],
     }
 
@@ -134,6 +139,7 @@ def without_ids(own: Thing, foreign: Thing) -> dict[str, list[dict[str, Any]]]:
         "programDraftDiscard": [{}],
         "balanceUpdated": [{}],
         "merchant": [{}],
+        "storeInvite": [{"shopDomain": "alder-outlet.myshopify.com"}],
         # Neither shop is a sandbox, so that both calls are refused, as data.
         "sandboxClockAdvance": [{"days": 1}, {"until": "2100-01-01T00:00:00Z"}],
     }
@@ -211,9 +217,7 @@ async def probe(application: object) -> Probe:
 
 
 DOORS = (Door.STAFF, Door.CUSTOMER, Door.PARTNER)
-EMPTY = Thing(
-    "", "", "", "", "", "", "", dict.fromkeys(("customers", "pointsTransactions", "programVersions", "webhookDeliveries"), ""), ""
-)
+EMPTY = Thing(*[""] * 7, dict.fromkeys(("customers", "pointsTransactions", "programVersions", "webhookDeliveries"), ""), "", "")
 
 
 def test_every_root_field_and_argument_is_probed() -> None:
