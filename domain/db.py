@@ -6,7 +6,7 @@ and nowhere else; docs/adr/0002 says why it is set when a connection changes han
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any, TypeAlias
 from uuid import UUID
@@ -46,50 +46,81 @@ class TenantConnection(asyncpg.Connection):  # pyright: ignore[reportMissingType
 
 
 class Database:
-    """A pool of connections under the application role, with a gate that serves waiting tasks in their order."""
+    """At most `size` connections under the application role, lent in the order in which they are asked for.
+
+    Why not asyncpg's pool: docs/adr/0040.
+    """
 
     def __init__(self, url: str, size: int) -> None:
         self._url = url
         self._size = size
         self._gate = asyncio.Semaphore(size)
-        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self._idle: list[TenantConnection] = []
+        self._lent = 0
 
     async def open(self) -> None:
-        self._pool = await asyncpg.create_pool(
-            self._url,
-            min_size=min(2, self._size),
-            max_size=self._size,
-            connection_class=TenantConnection,
-            # asyncpg's own reset costs a round trip per checkout; there is nothing to reset but the tenant, and `use` sees to it.
-            reset=_keep_session,
-            server_settings={"role": APPLICATION_ROLE, "application_name": "loyalnest", "jit": "off"},
-        )
+        """Open two connections, so that a wrong URL or password stops the process when it starts."""
+        for _ in range(min(2, self._size)):
+            self._idle.append(await self._connect())
 
     async def close(self) -> None:
-        if self._pool is not None:
-            await self._pool.close()
-            self._pool = None
+        """Wait until every connection is back, and close them all."""
+        for _ in range(self._size):
+            await self._gate.acquire()
+        while self._idle:
+            await self._idle.pop().close()
 
-    @asynccontextmanager
-    async def connection(self, merchant_id: UUID | None) -> AsyncIterator[Connection]:
-        assert self._pool is not None, "the database is not open"
-        async with self._gate, self._pool.acquire() as connection:
-            await connection.use(merchant_id or _NOBODY)  # pyright: ignore[reportAttributeAccessIssue] -- our connection_class
-            yield connection  # pyright: ignore[reportReturnType] -- the proxy stands for the connection
+    async def lend(self, merchant_id: UUID | None) -> TenantConnection:
+        """A connection that shows this merchant's rows, or no merchant's. The borrower calls `give_back` in any case."""
+        await self._gate.acquire()
+        connection = None
+        try:
+            wanted = merchant_id or _NOBODY
+            connection = self._take(wanted) or await self._connect()
+            if connection.merchant_id != wanted:
+                await connection.use(wanted)
+        except BaseException:
+            if connection is not None:
+                connection.terminate()
+            self._gate.release()
+            raise
+        self._lent += 1
+        return connection
+
+    def give_back(self, connection: TenantConnection, *, interrupted: bool) -> None:
+        """Take a connection back. One that was interrupted may still be at work for its borrower: it is not lent again."""
+        if interrupted or connection.is_in_transaction():
+            connection.terminate()
+        if not connection.is_closed():
+            self._idle.append(connection)
+        self._lent -= 1
+        self._gate.release()
 
     def idle_count(self) -> tuple[int, int]:
         """(idle connections, open connections), for the readiness probe and the leak tests."""
-        assert self._pool is not None, "the database is not open"
-        return self._pool.get_idle_size(), self._pool.get_size()
+        return len(self._idle), len(self._idle) + self._lent
+
+    def _take(self, merchant_id: UUID) -> TenantConnection | None:
+        """An idle connection, if there is one: rather one that shows this merchant already."""
+        while self._idle:
+            place = next((place for place, idle in enumerate(self._idle) if idle.merchant_id == merchant_id), -1)
+            connection = self._idle.pop(place)
+            # The server may have closed it in the meantime.
+            if not connection.is_closed():
+                return connection
+        return None
+
+    async def _connect(self) -> TenantConnection:
+        return await asyncpg.connect(
+            self._url,
+            connection_class=TenantConnection,
+            server_settings={"role": APPLICATION_ROLE, "application_name": "loyalnest", "jit": "off"},
+        )
 
 
 _NOBODY = UUID(int=0)
 _database: Database | None = None
 _held: ContextVar[tuple[UUID | None, Connection] | None] = ContextVar("held_connection", default=None)
-
-
-async def _keep_session(_connection: Any) -> None:
-    return None
 
 
 async def open_database(url: str, size: int) -> None:
@@ -115,31 +146,36 @@ def database() -> Database:
     return _database
 
 
-@asynccontextmanager
-async def connection(scope: Scope) -> AsyncIterator[Connection]:
+def connection(scope: Scope) -> AbstractAsyncContextManager[Connection]:
     """A connection that sees the scope's merchant; inside a transaction, the transaction's own."""
     held = _held.get()
-    if held is not None:
-        assert held[0] == scope.merchant_id, "one transaction, one merchant"
-        yield held[1]
-        return
-    async with database().connection(scope.merchant_id) as acquired:
-        token = _held.set((scope.merchant_id, acquired))
-        try:
-            yield acquired
-        finally:
-            _held.reset(token)
+    if held is None:
+        return borrowed(scope.merchant_id)
+    assert held[0] == scope.merchant_id, "one transaction, one merchant"
+    return nullcontext(held[1])
+
+
+def reference() -> AbstractAsyncContextManager[Connection]:
+    """A connection that sees no merchant's rows, only the reference tables."""
+    return borrowed(None)
 
 
 @asynccontextmanager
-async def reference() -> AsyncIterator[Connection]:
-    """A connection that sees no merchant's rows, only the reference tables."""
-    async with database().connection(None) as acquired:
-        token = _held.set((None, acquired))
-        try:
-            yield acquired
-        finally:
-            _held.reset(token)
+async def borrowed(merchant_id: UUID | None) -> AsyncIterator[Connection]:
+    """A connection for work that has no scope yet: it sees the merchant's rows, or without one the reference tables alone."""
+    pool = database()
+    lent = await pool.lend(merchant_id)
+    token = _held.set((merchant_id, lent))
+    interrupted = True
+    try:
+        yield lent
+        interrupted = False
+    except Exception:
+        interrupted = False
+        raise
+    finally:
+        pool.give_back(lent, interrupted=interrupted)
+        _held.reset(token)
 
 
 @asynccontextmanager

@@ -80,7 +80,7 @@ async def by_home(scope: Scope, shop_domain: str) -> Merchant | None:
 async def clock_offset(merchant_id: UUID) -> timedelta:
     """How far the clock of a merchant is ahead of the real one: zero unless they are a sandbox, and for nobody."""
     # On the merchant's own connection, because the work that asks goes on there: every job comes by here.
-    async with db.database().connection(merchant_id) as connection:
+    async with db.borrowed(merchant_id) as connection:
         offset: timedelta | None = await connection.fetchval("select clock_offset from merchants where id = $1", merchant_id)
     return offset or timedelta()
 
