@@ -25,11 +25,11 @@ def parse(amount: str, currency: str, *, field: tuple[str, ...] = ()) -> int:
 
     Raises UnknownCurrency or InvalidAmount.
     """
-    require_currency(currency, field=field)
     try:
         return money_parse(amount, currency)
     except LoyaltyError as error:
-        raise InvalidAmount(str(error), field=field) from error
+        refusal = UnknownCurrency if error.code == "CURRENCY_UNKNOWN" else InvalidAmount
+        raise refusal(str(error), field=field) from error
 
 
 def render(minor: int, currency: str) -> str:

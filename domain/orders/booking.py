@@ -4,11 +4,12 @@ Always: posted points + posted pending = deserved + absorbed + forgiven + seized
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from domain.orders.queries import Order
 from domain.points import Entry, Lot, TransactionType

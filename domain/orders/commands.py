@@ -1,9 +1,10 @@
 """Booking what orders deserve: one function for every delivery, in any order, any number of times."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
+
+from msgspec.structs import replace
 
 from domain import customers, programs
 from domain.orders.booking import line_shares

@@ -1,7 +1,8 @@
 """Posting what orders are owed and owe, and keeping the orders in step with the ledger."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+
+from msgspec.structs import astuple, replace
 
 from domain import db, points
 from domain.orders.booking import (
@@ -158,9 +159,9 @@ _UPDATE = f"""
 """
 
 
-def _columns(states: Sequence[Order]) -> list[list[object]]:
-    return [[_value(state, name) for state in states] for name, _ in _COLUMNS]
-
-
-def _value(state: Order, name: str) -> object:
-    return f"{{{','.join(map(str, state.lots))}}}" if name == "lots" else getattr(state, name)
+def _columns(states: Sequence[Order]) -> list[Sequence[object]]:
+    columns: dict[str, Sequence[object]] = dict(
+        zip(Order.__struct_fields__, zip(*map(astuple, states), strict=True), strict=True)
+    )
+    columns["lots"] = [f"{{{','.join(map(str, state.lots))}}}" for state in states]
+    return [columns[name] for name, _ in _COLUMNS]

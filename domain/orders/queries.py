@@ -1,19 +1,22 @@
 """Reading orders."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 from uuid import UUID
+
+import msgspec
 
 from domain import db
 from domain.orders.facts import Facts, facts_from
 from domain.scope import Scope
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
-    """An order as the ledger sees it: its newest snapshot, what it deserves and why, and what is posted for it."""
+class Order(msgspec.Struct, frozen=True):
+    """An order as the ledger sees it: its newest snapshot, what it deserves and why, and what is posted for it.
+
+    A struct, because each booking changes it several times, and a dataclass of this size takes 15 µs for each change.
+    """
 
     shopify_id: int
     customer_id: UUID | None
@@ -43,7 +46,7 @@ class Order:
         return facts_from(self.facts)
 
 
-_SELECT = f"select {', '.join(field.name for field in fields(Order))} from orders where merchant_id = $1"
+_SELECT = f"select {', '.join(Order.__struct_fields__)} from orders where merchant_id = $1"
 
 
 async def by_shopify_id(scope: Scope, shopify_id: int) -> Order | None:

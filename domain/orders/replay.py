@@ -4,7 +4,7 @@ It reads in pages, so that memory does not grow with the orders.
 """
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import msgspec
 
@@ -18,7 +18,7 @@ from domain.scope import Scope
 PAGE = 1_000
 SMALLEST, LARGEST = -(2**63), 2**63 - 1
 
-_SELECT = f"select {', '.join(field.name for field in fields(Order))} from orders where merchant_id = $1"
+_SELECT = f"select {', '.join(Order.__struct_fields__)} from orders where merchant_id = $1"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
 import asyncpg
+from msgspec.structs import astuple
 
 from domain import audit, customers, db, idempotency, programs
 from domain.errors import Code, DomainError, NotFound
@@ -29,22 +29,8 @@ class Posted:
 _ARGUMENTS = ", ".join(f"${number}" for number in range(1, 20))
 _POST = f"select ordinal - 1, position_, balance, pending_ from points_post({_ARGUMENTS})"
 _POST_ONE = f"select 0, position_, balance_, pending_ from points_post_one({_ARGUMENTS})"
-_columns = tuple(
-    attrgetter(name)
-    for name in (
-        "customer_id",
-        "type",
-        "points",
-        "pending",
-        "source",
-        "external_id",
-        "purpose",
-        "program_version",
-        "reason",
-        "trace",
-    )
-)
-_lot_columns = tuple(attrgetter(name) for name in ("floor", "lot", "reverses", "expires_at", "shares"))
+_DIGEST_PLACE = Entry.__struct_fields__.index("floor")
+"""The functions take the fields of an entry in their order, with the digest before this one."""
 
 
 async def post(scope: Scope, entries: Sequence[Entry]) -> list[Posted]:
@@ -59,7 +45,7 @@ async def post(scope: Scope, entries: Sequence[Entry]) -> list[Posted]:
         if max(abs(entry.points), abs(entry.pending)) > POINTS_MAX:
             raise PointsOutOfRange(f"An entry moves at most {POINTS_MAX} points.", field=("points",))
     actor = str(scope.actor)
-    columns: list[list[Any]] = [[column(entry) for entry in entries] for column in _columns]
+    columns: list[Sequence[Any]] = list(zip(*map(astuple, entries), strict=True))
     digests = [
         digest(
             entry.type,
@@ -80,7 +66,7 @@ async def post(scope: Scope, entries: Sequence[Entry]) -> list[Posted]:
         )
         for entry in entries
     ]
-    columns += [digests, *([column(entry) for entry in entries] for column in _lot_columns)]
+    columns.insert(_DIGEST_PLACE, digests)
     statement, given = (_POST, columns) if len(entries) > 1 else (_POST_ONE, [only for [only] in columns])
     try:
         async with db.connection(scope) as connection:

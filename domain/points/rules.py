@@ -1,8 +1,8 @@
 """What an entry of the ledger is, and what is hashed of it."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from hashlib import sha256
 from uuid import UUID
 
@@ -39,8 +39,7 @@ class PointsOutOfRange(DomainError):
     code = Code.POINTS_OUT_OF_RANGE
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """One movement to be posted.
 
     points: what it adds to the balance; pending: what it adds to the points not yet spendable; both signed.
@@ -114,7 +113,9 @@ def digest(
     return sha256(_encode(content)).digest()
 
 
+@lru_cache(maxsize=256)
 def _instant(at: datetime) -> str:
+    """The same text for the same instant, in whatever zone it is told; the entries of a batch share theirs."""
     return at.astimezone(UTC).isoformat(timespec="microseconds")
 
 
