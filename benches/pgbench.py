@@ -20,18 +20,22 @@ _CUSTOMER = {
     "zipf": rf"\set customer random_zipfian(1, {{customers}}, {ZIPF_EXPONENT})",
 }
 
-# Ledger, account and outbox. What the account becomes is computed where it is locked, and the entry follows from that.
+# Ledger, lot, account and outbox. What the account becomes is computed where it is locked, and the entry follows from that.
 _AWARD = """
     moved as (
         update points_accounts
         set balance = balance + {points}, version = version + 1,
             last_hash = sha256(
                 last_hash || int8send(version + 1) || int8send(balance + {points}) || int8send(pending) || {digest}
-            )
+            ),
+            active_at = now()
         where merchant_id = {merchant} and customer_id = {customer}
         returning customer_id, balance, pending, version, last_hash
     ), written as (
         insert into points_transactions ({columns}) select {values} from moved
+    ), opened as (
+        insert into points_lots (merchant_id, customer_id, lot, points, remaining)
+        select {merchant}, customer_id, version, {points}, {points} from moved
     ), announced as (
         insert into outbox (merchant_id, event, payload, created_at)
         select {merchant}, 'points.changed', jsonb_build_object('customer_id', customer_id, 'version', version), now() from moved
@@ -52,7 +56,7 @@ _DIGEST = "sha256(int8send(:number::bigint))"
 
 
 def award_script(sample: Sample, customers: int, kind: str) -> str:
-    """One award as one statement: ledger, account and outbox."""
+    """One award as one statement: ledger, lot, account and outbox."""
     # Numbers from so wide a range do not meet twice in one run.
     return f"""
 {_CUSTOMER[kind].format(customers=customers)}
@@ -62,7 +66,7 @@ with {_award(sample)} select 1;
 
 
 def order_script(sample: Sample, customers: int, kind: str, first: int, clients: int) -> str:
-    """One stored delivery as one statement: order, ledger, account, outbox, and the inbox's mark.
+    """One stored delivery as one statement: order, ledger, lot, account, outbox, and the inbox's mark.
 
     The clients share the deliveries `bench-<first>`, `bench-<first + 1>` … among them, none twice.
     """
@@ -106,11 +110,14 @@ def _row(row: dict[str, Any], computed: dict[str, str]) -> tuple[str, str]:
 
 
 def _literal(value: Any) -> str:
-    """A literal of SQL in which pgbench finds no variable."""
+    """A literal of SQL in which pgbench finds no variable; a list is one of numbers."""
     if value is None:
         return "null"
     if isinstance(value, int):
         return str(value)
+    if isinstance(value, list):
+        numbers = ",".join(str(number) for number in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        return f"'{{{numbers}}}'"
     escaped = str(value).replace("\\", "\\\\").replace("'", "''").replace(":", "\\x3a")
     return f"E'{escaped}'"
 

@@ -1,4 +1,4 @@
-"""A database from before there were lots and kinds gets those that it would have had."""
+"""A database of before keeps its rows: it gets the lots, kinds and keys that it would have had."""
 
 import os
 import secrets
@@ -118,3 +118,73 @@ async def test_old_deliveries_get_their_kind(old: Connection) -> None:
     ]
     await old.execute("set app.merchant = ''")
     assert await old.fetchval("select count(*) from inbox") == 0
+
+
+async def test_old_rows_are_checked_by_the_new_keys(old: Connection) -> None:
+    """What was booked before the keys went from partition to partition stands, and the same account goes on from there."""
+    for number, amount in enumerate([100, -30]):
+        await book(old, amount, 0, f"confirmed:{number}")
+    await old.execute(
+        """
+        insert into orders (merchant_id, shopify_id, customer_id, currency, created_at, snapshot, snapshot_updated_at, deserved)
+        values ($1, 1, $2, 'USD', now(), '{}', now(), 70)
+        """,
+        MERCHANT,
+        CUSTOMER,
+    )
+    tables = ("customers", "points_accounts", "points_transactions", "points_lots", "points_lot_moves", "orders")
+    await old.execute("reset role")
+    for name in ("m0002_lots.sql", "m0003_inbox.sql", "m0004_clock.sql"):
+        await old.execute((HISTORY / name).read_text())
+    # The owner alone sees nobody's rows, and still every row of before has to be held against the new keys.
+    await old.execute("set app.merchant = ''")
+    await old.execute((HISTORY / "m0009_speed.sql").read_text())
+    keys = await old.fetch(
+        """
+        select conrelid::regclass::text as child, confrelid::regclass::text as parent from pg_constraint
+        where contype = 'f' and convalidated
+            and confrelid::regclass::text ~ '^(customers|points_accounts|points_transactions)(_|$)'
+        """
+    )
+    assert len(keys) == 8 * 4
+    assert all(key["child"][-2:] == key["parent"][-2:] for key in keys)
+    await old.execute(f"set role loyalnest_app; set app.merchant = '{MERCHANT}'")
+    counted = [await old.fetchval(f"select count(*) from {table}") for table in tables]
+    assert counted == [1, 1, 2, 1, 1, 1]
+    posting = """
+        select position_, balance_, pending_ from points_post_one(
+            $1, now(), 'system:test', $2, 'earn', 50, 0, 'order', '1', 'confirmed:2', 1, null, null, $3,
+            null, null, null, null, null
+        )
+    """
+    assert [tuple(row) for row in await old.fetch(posting, MERCHANT, CUSTOMER, bytes(32))] == [(3, 120, 0)]
+    assert await old.fetch(posting, MERCHANT, CUSTOMER, bytes(32)) == []
+    counted = [await old.fetchval(f"select count(*) from {table}") for table in tables]
+    assert counted == [1, 1, 3, 2, 1, 1]
+    walls = await old.fetch(
+        "select relname from pg_class where relkind in ('r', 'p') and relrowsecurity and not relforcerowsecurity"
+    )
+    assert [row["relname"] for row in walls] == []
+    with pytest.raises(asyncpg.ForeignKeyViolationError):
+        await old.execute("update orders set customer_id = $1", uuid4())
+
+
+async def test_a_row_without_its_parent_stops_the_upgrade(old: Connection) -> None:
+    """The keys are held against every row, also those that the owner of the tables cannot see."""
+    await old.execute("reset role")
+    for name in ("m0002_lots.sql", "m0003_inbox.sql", "m0004_clock.sql"):
+        await old.execute((HISTORY / name).read_text())
+    await old.execute("alter table orders drop constraint orders_merchant_id_customer_id_fkey")
+    await old.execute(f"set role loyalnest_app; set app.merchant = '{MERCHANT}'")
+    await old.execute(
+        """
+        insert into orders (merchant_id, shopify_id, customer_id, currency, created_at, snapshot, snapshot_updated_at, deserved)
+        values ($1, 1, $2, 'USD', now(), '{}', now(), 70)
+        """,
+        MERCHANT,
+        uuid4(),
+    )
+    await old.execute("reset role; set app.merchant = ''")
+    await old.execute("alter table orders add constraint orders_merchant_id_customer_id_fkey check (true)")
+    with pytest.raises(asyncpg.ForeignKeyViolationError):
+        await old.execute((HISTORY / "m0009_speed.sql").read_text())
