@@ -37,8 +37,8 @@ class Stores(Table, tablename="stores"):
 
 
 class StoreInvitations(Table, tablename="store_invitations"):
-    """A merchant's word that another shop may join them. The key is (merchant_id, shop_domain)."""
+    """A merchant's word that another shop may join them. The key is (shop_domain, merchant_id)."""
 
-    merchant_id = UUID(primary_key=True)
-    shop_domain = Text()
+    shop_domain = Text(primary_key=True)
+    merchant_id = UUID()
     invited_at = Timestamptz()

@@ -14,8 +14,10 @@ create table store_invitations (
     merchant_id uuid not null references merchants (id),
     shop_domain text not null check (shop_domain = lower(shop_domain)),
     invited_at timestamptz not null,
-    primary key (merchant_id, shop_domain)
+    primary key (shop_domain, merchant_id)
 );
+
+create index store_invitations_of_merchant on store_invitations (merchant_id);
 
 grant select, insert, update (merchant_id, connected_at) on stores to loyalnest_app;
 grant select, insert, delete on store_invitations to loyalnest_app;
