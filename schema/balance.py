@@ -1,4 +1,4 @@
-"""A balance that moves: the adjustment by hand, and the stream of every change."""
+"""A balance that moves: the adjustment by hand, and the streams of every change and of all that happens."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from uuid import UUID
 import strawberry
 
 from domain import customers, points
-from domain.errors import NotFound
+from domain.errors import DomainError, NotFound
 from domain.points import Transaction
+from schema.activity import CustomerActivityUpdate, Place, activity
 from schema.command import command
 from schema.context import Info
 from schema.customers import Customer, customer, visible_customer
 from schema.doors import EVERYBODY, STAFF
 from schema.errors import UserError
 from schema.identifiers import gid, uuid_of
+from schema.pagination import cursor_of, read_cursor
 from schema.points import PointsTransaction, points_transaction
 from schema.scalars import Points
 
@@ -140,3 +142,61 @@ class BalanceSubscriptions:
                         seen = row.position
                         yield _after(row)
                 await bell.wait()
+
+
+@strawberry.type
+class ActivitySubscriptions:
+    """The stream of what happens."""
+
+    @strawberry.subscription(
+        description=(
+            "What happens to a customer's account, live: the ledger's entries and what the customer is told, each once and in "
+            "one order. With `since` it begins behind that place, so that a client that was away misses nothing and sees "
+            "nothing twice; without, it begins now."
+        ),
+        extensions=[EVERYBODY],
+    )
+    async def customer_activity(
+        self,
+        info: Info,
+        customer_id: Annotated[
+            strawberry.ID | None,
+            strawberry.argument(description="The customer, by our global id; a customer may leave it out."),
+        ] = None,
+        since: Annotated[
+            str | None,
+            strawberry.argument(description="The newest cursor that the client has: of this stream, or of `Customer.activity`."),
+        ] = None,
+    ) -> AsyncGenerator[CustomerActivityUpdate, None]:
+        """The stream of one account."""
+        context = info.context
+        wanted = context.customer_id if customer_id is None else uuid_of("Customer", customer_id)
+        if wanted is None or await visible_customer(info, wanted) is None:
+            raise NotFound("There is no such customer.", field=("customerId",))
+        place = _since(since)
+        with context.doorbell.listen(context.scope.merchant_id, wanted) as bell:
+            # The bell hangs before the place is read, so that nothing falls between the two.
+            newest = await _newest(info, wanted)
+            if place is None or place > newest:
+                place = newest
+                yield CustomerActivityUpdate(cursor=cursor_of(place), activity=None)
+            while True:
+                bell.clear()
+                while news := await points.activity_since(context.scope, wanted, place, PAGE):
+                    for row in news:
+                        place = (row.position, row.number)
+                        yield CustomerActivityUpdate(cursor=cursor_of(place), activity=activity(row))
+                await bell.wait()
+
+
+async def _newest(info: Info, customer_id: UUID) -> tuple[int, int]:
+    """The place of the newest thing that happened; (0, 0) before the first."""
+    rows = await points.activity_page(info.context.scope, customer_id, None, 1)
+    return (rows[0].position, rows[0].number) if rows else (0, 0)
+
+
+def _since(since: str | None) -> tuple[int, int] | None:
+    try:
+        return read_cursor(since, Place)
+    except DomainError as error:
+        raise DomainError("`since` is a cursor of this stream, or of `Customer.activity`.", field=("since",)) from error

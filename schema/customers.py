@@ -13,9 +13,11 @@ from domain.customers import Customer as CustomerRow
 from domain.customers import Profile
 from domain.errors import DomainError
 from domain.scope import Door
+from schema.activity import CustomerActivity, activity_page
 from schema.context import Info
 from schema.doors import EVERYBODY, STAFF_AND_CUSTOMERS, STAFF_AND_PARTNERS
 from schema.identifiers import gid, shopify_number, uuid_of
+from schema.lots import PointsLot, lots_page
 from schema.node import Node
 from schema.pagination import Connection, check_first, connection, read_cursor
 from schema.points import PointsTransaction, TransactionFilter, transactions_page
@@ -64,6 +66,31 @@ class Customer(Node):
     ) -> Connection[PointsTransaction]:
         """A page of this customer's entries."""
         return await transactions_page(info, first, after, filter, self.row.id)
+
+    @strawberry.field(description="The lots with something left in them, in the order in which they are spent.")
+    async def points_lots(
+        self,
+        info: Info,
+        first: Annotated[int, strawberry.argument(description="How many, 1 to 100.")],
+        after: Annotated[str | None, strawberry.argument(description="The cursor behind which to begin.")] = None,
+    ) -> Connection[PointsLot]:
+        """A page of this customer's lots."""
+        return await lots_page(info, self.row.id, first, after)
+
+    @strawberry.field(
+        description=(
+            "What happened to the account, newest first: the ledger's entries, and what the customer was told. Its first cursor "
+            "is what `customerActivity(since:)` takes."
+        )
+    )
+    async def activity(
+        self,
+        info: Info,
+        first: Annotated[int, strawberry.argument(description="How many, 1 to 100.")],
+        after: Annotated[str | None, strawberry.argument(description="The cursor behind which to begin.")] = None,
+    ) -> Connection[CustomerActivity]:
+        """A page of this customer's activity."""
+        return await activity_page(info, self.row.id, first, after)
 
     def _profile(self) -> Profile:
         return self.row.profile()

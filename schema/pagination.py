@@ -53,7 +53,7 @@ def connection(
     rows: Sequence[Row], first: int, after: str | None, wrap: Callable[[Row], T], place: Callable[[Row], tuple[Any, ...]]
 ) -> Connection[T]:
     """The page of `first` rows out of at most one more; `place` tells a row's place in the order of the list."""
-    edges = [Edge(cursor=_cursor(place(row)), node=wrap(row)) for row in rows[:first]]
+    edges = [Edge(cursor=cursor_of(place(row)), node=wrap(row)) for row in rows[:first]]
     return Connection(
         edges=edges,
         nodes=[edge.node for edge in edges],
@@ -66,7 +66,8 @@ def connection(
     )
 
 
-def _cursor(place: tuple[Any, ...]) -> str:
+def cursor_of(place: tuple[Any, ...]) -> str:
+    """The cursor that names a place in a list."""
     return urlsafe_b64encode(msgspec.json.encode(place)).decode().rstrip("=")
 
 

@@ -10,7 +10,8 @@ from graphql import GraphQLError
 from strawberry.types import ExecutionContext
 
 from domain import programs
-from schema.balance import BalanceMutations, BalanceSubscriptions
+from schema.balance import ActivitySubscriptions, BalanceMutations, BalanceSubscriptions
+from schema.balances import BalanceQueries
 from schema.context import Info
 from schema.customers import CustomerQueries, customer, visible_customer
 from schema.documents import CACHE_DOCUMENTS, CACHE_VALIDATION, LIMIT_TOKENS
@@ -61,7 +62,7 @@ _NODES: dict[str, Callable[[Info, str], Awaitable[Node | None]]] = {
 
 
 @strawberry.type(description="What can be asked. The merchant is always the credential's.")
-class Query(CustomerQueries, PointsQueries, ProgramQueries, OrderQueries, InboxQueries, MerchantQueries):
+class Query(CustomerQueries, PointsQueries, ProgramQueries, OrderQueries, InboxQueries, MerchantQueries, BalanceQueries):
     """The root of queries."""
 
     @strawberry.field(
@@ -87,7 +88,7 @@ class Mutation(BalanceMutations, ProgramMutations, InboxMutations, MerchantMutat
 
 
 @strawberry.type(description="What can be listened to, over graphql-transport-ws.")
-class Subscription(BalanceSubscriptions):
+class Subscription(BalanceSubscriptions, ActivitySubscriptions):
     """The root of streams."""
 
 

@@ -10,6 +10,7 @@ import dramatiq
 
 from workers.inbox import work_off_inbox
 from workers.orders import mature_orders
+from workers.points import daily_work, expire_points
 from workers.relay import relay_outbox
 
 LOST_AFTER = timedelta(seconds=30)
@@ -36,6 +37,8 @@ DUE = (
     Due(work_off_inbox, "inbox", "due_at", "status = 'pending'", LOST_AFTER),
     Due(relay_outbox, "outbox", "created_at", patience=LOST_AFTER),
     Due(mature_orders, "orders", "matures_at"),
+    Due(expire_points, "points_lots", "expires_at", "remaining > 0"),
+    Due(daily_work, "schedules", "due_at", "job = 'daily'"),
 )
 """Everything that becomes due. A feature adds its line here, and nothing else has to know of it."""
 

@@ -3,7 +3,7 @@
 from domain.orders.commands import converge, mature
 from domain.orders.door import keep
 from domain.orders.facts import Deletion, Dispute, Fact, read_fact
-from domain.orders.queries import Order, by_shopify_id
+from domain.orders.queries import Order, by_shopify_id, maturing_of
 from domain.orders.replay import Drift, Page, replay
 from domain.orders.rules import InvalidOrder, OrderSnapshot, Payment, Refund, parse
 from domain.orders.simulation import simulate
@@ -23,6 +23,7 @@ __all__ = [
     "converge",
     "keep",
     "mature",
+    "maturing_of",
     "parse",
     "read_fact",
     "replay",

@@ -91,12 +91,13 @@ async def _settle(
     await book(scope, states, by_number, shares, fresh={number for number in newest if number not in kept})
 
 
-async def mature(scope: Scope, limit: int) -> int:
+async def mature(scope: Scope, limit: int, until: datetime | None = None) -> int:
     """Confirm the points of orders whose hold has passed. Returns how many orders were confirmed, at most `limit`.
 
+    until: only those whose hold had passed by this instant, which is not after the scope's.
     Precondition: an open transaction. Running it twice is running it once.
     """
-    due = await maturing(scope, limit)
+    due = await maturing(scope, limit, until or scope.at)
     versions = await programs.by_numbers(scope, {order.program_version for order in due if order.program_version})
     await book(scope, due, versions, {})
     return len(due)

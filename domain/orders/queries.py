@@ -65,14 +65,31 @@ async def locked(scope: Scope, shopify_ids: Sequence[int]) -> dict[int, Order]:
     return {row["shopify_id"]: _order(row) for row in rows}
 
 
-async def maturing(scope: Scope, limit: int) -> list[Order]:
-    """At most `limit` orders whose hold has passed, locked; those that another worker holds are left to it."""
+async def maturing(scope: Scope, limit: int, until: datetime) -> list[Order]:
+    """At most `limit` orders whose hold had passed by `until`, locked, those first that matured first.
+
+    Those that another worker holds are left to it.
+    """
     async with db.connection(scope) as connection:
         rows = await connection.fetch(
-            f"{_SELECT} and matures_at <= $2 order by shopify_id limit $3 for update skip locked",
+            f"{_SELECT} and matures_at <= $2 order by matures_at, shopify_id limit $3 for update skip locked",
             scope.merchant_id,
-            scope.at,
+            until,
             limit,
+        )
+    return [_order(row) for row in rows]
+
+
+async def maturing_of(scope: Scope, customer_id: UUID, until: datetime) -> list[Order]:
+    """A customer's orders with pending points whose hold will have passed by `until`, those first that mature first."""
+    async with db.connection(scope) as connection:
+        rows = await connection.fetch(
+            f"""
+            {_SELECT} and customer_id = $2 and posted_pending > 0 and matures_at <= $3 order by matures_at, shopify_id
+            """,
+            scope.merchant_id,
+            customer_id,
+            until,
         )
     return [_order(row) for row in rows]
 

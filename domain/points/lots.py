@@ -82,6 +82,15 @@ async def open_lots(scope: Scope, customer_id: UUID, first: int, after: int | No
     return [Lot(*row) for row in rows]
 
 
+async def expiring_lots(scope: Scope, customer_id: UUID, until: datetime) -> list[Lot]:
+    """The lots with something left in them that will have expired by `until`, those first that expire first."""
+    async with db.connection(scope) as connection:
+        rows = await connection.fetch(
+            f"{_LOT} and remaining > 0 and expires_at <= $3 order by expires_at, lot", scope.merchant_id, customer_id, until
+        )
+    return [Lot(*row) for row in rows]
+
+
 async def restore(
     scope: Scope, *, customer_id: UUID, position: int, points: int, source: str, external_id: str, purpose: str
 ) -> list[Posted]:
@@ -143,9 +152,10 @@ _SPENT = """
 """
 
 
-async def expire(scope: Scope, limit: int) -> int:
+async def expire(scope: Scope, limit: int, until: datetime | None = None) -> int:
     """Take what is left in lots whose time has come, at most `limit` of them. Returns how many lots.
 
+    until: only those whose time had come by this instant, which is not after the scope's.
     Precondition: an open transaction. Running it twice is running it once; a redemption at the same time comes before or after.
     """
     async with db.connection(scope) as connection:
@@ -155,12 +165,12 @@ async def expire(scope: Scope, limit: int) -> int:
             where merchant_id = $1 and remaining > 0 and expires_at <= $2 order by expires_at limit $3
             """,
             scope.merchant_id,
-            scope.at,
+            until or scope.at,
             limit,
         )
         if not due:
             return 0
-        await _hold_all(scope, connection, {row["customer_id"] for row in due})
+        await hold_all(scope, {row["customer_id"] for row in due})
         # Read again under the locks: somebody may have spent them in between.
         lots = await connection.fetch(
             """
@@ -173,7 +183,7 @@ async def expire(scope: Scope, limit: int) -> int:
             scope.merchant_id,
             [row["customer_id"] for row in due],
             [row["lot"] for row in due],
-            scope.at,
+            until or scope.at,
         )
     await post(
         scope,
@@ -196,11 +206,13 @@ async def expire(scope: Scope, limit: int) -> int:
     return len(due)
 
 
-async def _hold_all(scope: Scope, connection: db.Connection, customer_ids: Iterable[UUID]) -> None:
-    await connection.execute(
-        """
-        select from points_accounts where merchant_id = $1 and customer_id = any ($2) order by customer_id for update
-        """,
-        scope.merchant_id,
-        sorted(customer_ids),
-    )
+async def hold_all(scope: Scope, customer_ids: Iterable[UUID]) -> None:
+    """Lock accounts until the transaction ends, in the order of their ids. Precondition: a transaction that holds no account."""
+    async with db.connection(scope) as connection:
+        await connection.execute(
+            """
+            select from points_accounts where merchant_id = $1 and customer_id = any ($2) order by customer_id for update
+            """,
+            scope.merchant_id,
+            sorted(customer_ids),
+        )

@@ -1,6 +1,6 @@
 """The ledger's tables, for the catalog test: composite keys and partitions are the migration's to say."""
 
-from piccolo.columns import UUID, BigInt, Bytea, Integer, Text, Timestamptz
+from piccolo.columns import JSONB, UUID, BigInt, Bytea, Integer, Text, Timestamptz
 from piccolo.table import Table
 
 
@@ -63,3 +63,16 @@ class PointsLotMoves(Table, tablename="points_lot_moves"):
     position = BigInt()
     lot = BigInt(primary_key=True)
     points = BigInt()
+
+
+class PointsNotices(Table, tablename="points_notices"):
+    """What a customer was told that moved no points. The key is (merchant_id, customer_id, position, number)."""
+
+    merchant_id = UUID()
+    customer_id = UUID()
+    position = BigInt()
+    number = Integer(primary_key=True)
+    kind = Text()
+    cause = Text()
+    payload = JSONB()
+    occurred_at = Timestamptz()

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from domain import audit, db
+from domain import audit, calendar, db, schedules
 from domain.errors import Code, DomainError
 from domain.programs.queries import Draft, ProgramVersion, draft, version
 from domain.programs.rules import Definition, check_answerable, definition_text, validate
@@ -91,6 +91,8 @@ async def publish(scope: Scope, *, revision: int | None = None, effective_from: 
             str(scope.actor),
         )
         await connection.execute("delete from program_drafts where merchant_id = $1", scope.merchant_id)
+    zone = calendar.time_zone(current.definition.time_zone)
+    await schedules.plan(scope, schedules.DAILY, calendar.days_after(scope.at, 1, zone))
     await audit.record(scope, "program.published", f"gid://loyalnest/Program/{number}", after=current.definition)
     published = await version(scope, number)
     assert published is not None, "the version was written above"

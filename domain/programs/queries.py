@@ -90,6 +90,13 @@ async def versions(scope: Scope, first: int, before: int | None) -> list[Program
     return [_version(scope, row) for row in rows]
 
 
+async def history(scope: Scope, at: datetime) -> list[ProgramVersion]:
+    """Every version that had taken effect by an instant, newest first."""
+    async with db.connection(scope) as connection:
+        rows = await connection.fetch(f"{_SELECT} and effective_from <= $2 order by version desc", scope.merchant_id, at)
+    return [_version(scope, row) for row in rows]
+
+
 async def draft(scope: Scope) -> Draft | None:
     """The merchant's draft, if there is one."""
     async with db.connection(scope):

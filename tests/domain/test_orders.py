@@ -13,7 +13,7 @@ from domain import db, orders, points
 from domain.errors import Code, DomainError
 from domain.orders.rules import InvalidOrder
 from tests.shop import NOON, Shop, line, open_shop, order, rate
-from workers.orders import mature
+from workers.points import daily
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 
@@ -77,8 +77,8 @@ async def test_the_job_that_confirms_runs_twice_and_books_once(shop: Shop) -> No
     customer = await shop.customer()
     await converge(shop, *(order(customer=customer.shopify_id) for _ in range(3)))
     assert await shop.balance(customer.id) == (0, 3000)
-    await mature(shop.scope())
-    await mature(shop.scope())
+    await daily(shop.scope())
+    await daily(shop.scope())
     assert await shop.balance(customer.id) == (3000, 0)
 
 

@@ -1,11 +1,12 @@
 """A shop with at least one row in every tenant table, and with words in them that can be searched for in an answer."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
 from domain import customers, db, points, programs
 from domain.customers import CustomerSnapshot, Profile
-from domain.programs import PointsName
+from domain.programs import Period, PointsName, Unit
 from tests.shop import NOON, Shop, order, rate
 
 REFERENCE_TABLES = frozenset({"merchants", "api_keys", "stores", "store_invitations"})
@@ -40,7 +41,7 @@ async def fill(shop: Shop, word: str, versions: int = 1) -> Full:
     numbers = [abs(hash((word, name))) % 10**9 + 10**9 for name in ("customer", "order", "pending")]
     customer_number, order_number, pending_number = numbers
     for version in range(1, versions + 1):
-        await shop.publish(rate(version, points_name=PointsName(word, word)))
+        await shop.publish(rate(version, points_name=PointsName(word, word), points_expire_after=Period(30, Unit.DAYS)))
     arrival = CustomerSnapshot(customer_number, NOON, NOON), Profile(f"{word}@example.com", word, word)
     scope = shop.scope()
     async with db.transaction(scope):
@@ -55,5 +56,7 @@ async def fill(shop: Shop, word: str, versions: int = 1) -> Full:
         await points.adjust(
             scope, customer_id=customer_id, points=-1, reason=f"because {word}", idempotency_key=f"L{pending_number}"
         )
+    async with db.transaction(scope):
+        assert await points.warn_of_lots(scope, NOON + timedelta(days=60), None, 1) == customer_id
     await shop.deliver("orders/create", order(pending_number, customer=customer_number), f"{word}-pending")
     return Full(shop, word, customer_id, customer_number, order_number, pending_number, f"K{pending_number}", versions)

@@ -8,7 +8,8 @@ from tests.schema.rows import errors, rows
 from tests.shop import Shop
 
 CONTENT = """enabled earningRate { points per } basePolicy { discounts tax shipping tips giftCards } rounding
-    signupPoints holdDays pointsName { singular plural } earning"""
+    signupPoints holdDays pointsName { singular plural } earning timeZone pointsExpireAfter { count unit }
+    inactivityExpiresAfter { count unit } expiryWarningDays restoreGraceDays clawback b2bOrders draftOrders"""
 UPDATE = f"""mutation ($input: ProgramDraftInput!, $revision: Int) {{
     programDraftUpdate(input: $input, revision: $revision) {{
         draft {{ revision updatedBy definition {{ {CONTENT} }} }} userErrors {{ code message field }}
@@ -31,6 +32,14 @@ BEGINNING: dict[str, Any] = {
     "signupPoints": 0,
     "holdDays": 0,
     "pointsName": {"singular": "point", "plural": "points"},
+    "timeZone": "UTC",
+    "pointsExpireAfter": None,
+    "inactivityExpiresAfter": None,
+    "expiryWarningDays": 0,
+    "restoreGraceDays": 0,
+    "clawback": "UNLIMITED",
+    "b2bOrders": False,
+    "draftOrders": False,
     "earning": {"rules": [{"id": "purchase", "kind": "per_currency_unit", "rate": {"per": 1, "points": 1}}]},
 }
 
@@ -87,6 +96,40 @@ async def test_a_whole_definition_can_be_given(shop: Shop) -> None:
     answer = await update(shop, earningRate={"points": 2})
     rule = {"id": "purchase", "kind": "per_currency_unit", "rate": {"per": 1, "points": 2}}
     assert answer["draft"]["definition"]["earning"] == {"rules": [rule, *earning["rules"]]}
+
+
+async def test_expiry_and_policies_are_set_and_unset(shop: Shop) -> None:
+    given = {
+        "timeZone": "Asia/Kathmandu",
+        "pointsExpireAfter": {"count": 12, "unit": "MONTHS"},
+        "inactivityExpiresAfter": {"count": 90, "unit": "DAYS"},
+        "expiryWarningDays": 30,
+        "restoreGraceDays": 7,
+        "clawback": "PENDING_FIRST",
+        "b2bOrders": True,
+        "draftOrders": True,
+    }
+    assert (await update(shop, **given))["draft"]["definition"] == BEGINNING | given
+    # What is left out stays, null unsets a period, and null says nothing of what cannot be without a value.
+    answer = await update(shop, pointsExpireAfter=None, clawback=None, timeZone=None, b2bOrders=False)
+    assert answer["draft"]["definition"] == BEGINNING | given | {"pointsExpireAfter": None, "b2bOrders": False}
+    assert (await update(shop, inactivityExpiresAfter=None))["draft"]["definition"]["inactivityExpiresAfter"] is None
+
+
+async def test_a_time_zone_is_one_of_the_database(shop: Shop) -> None:
+    before = await rows(shop)
+    for name in ("Mars/Olympus", "", "europe/berlin", "../../etc/passwd"):
+        assert await update(shop, timeZone=name) == {
+            "draft": None,
+            "userErrors": [
+                {
+                    "code": "TIME_ZONE_UNKNOWN",
+                    "message": 'A time zone is its IANA name, such as "Europe/Berlin".',
+                    "field": ["timeZone"],
+                }
+            ],
+        }
+    assert await rows(shop) == before
 
 
 async def test_publishing_makes_versions_that_stay(shop: Shop) -> None:
@@ -163,6 +206,12 @@ INVALID: dict[str, tuple[dict[str, Any], list[str]]] = {
     "signup too high": ({"signupPoints": 1_000_000_001}, ["signupPoints"]),
     "name blank": ({"pointsName": {"singular": " ", "plural": "x"}}, ["pointsName", "singular"]),
     "name long": ({"pointsName": {"singular": "x", "plural": "x" * 41}}, ["pointsName", "plural"]),
+    "expiry after nothing": ({"pointsExpireAfter": {"count": 0, "unit": "DAYS"}}, ["pointsExpireAfter", "count"]),
+    "expiry too far": ({"pointsExpireAfter": {"count": 36_501, "unit": "DAYS"}}, ["pointsExpireAfter", "count"]),
+    "inactivity too far": ({"inactivityExpiresAfter": {"count": 1_201, "unit": "MONTHS"}}, ["inactivityExpiresAfter", "count"]),
+    "warning before": ({"expiryWarningDays": -1}, ["expiryWarningDays"]),
+    "warning too early": ({"expiryWarningDays": 366}, ["expiryWarningDays"]),
+    "grace too long": ({"restoreGraceDays": 366}, ["restoreGraceDays"]),
     "rate per nothing": ({"earningRate": {"points": 1, "per": 0}}, ["earning", "rules[0]", "rate", "per"]),
     "rate negative": ({"earningRate": {"points": -1}}, ["earning", "rules[0]", "rate", "points"]),
     "earning a list": ({"earning": []}, ["input", "earning"]),

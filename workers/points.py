@@ -1,0 +1,88 @@
+"""Expires points, and does at every local midnight what is done once a day: inactivity and warnings."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from domain import calendar, points, programs, schedules
+from domain.programs import ProgramVersion
+from domain.scope import Scope
+from workers.job import in_transaction, job
+from workers.orders import mature
+from workers.relay import relay
+
+BATCH = 500
+
+
+async def expire(within: Scope) -> None:
+    """Expire all lots of the merchant whose time has come, in batches, and ring for it."""
+    while True:
+        now = within.present()
+        until = await schedules.reached(now, schedules.DAILY)
+        expired = await in_transaction(now, lambda at=now, until=until: points.expire(at, BATCH, until))
+        await relay(now)
+        if expired < BATCH:
+            return
+
+
+expire_points = job("points.expire")(expire)
+
+
+async def daily(within: Scope) -> None:
+    """Do the work of every midnight that has come, one after the other, and then all that is due by now.
+
+    Whatever was down in between, and however far a sandbox's clock has jumped: until a midnight's work is done nothing behind
+    it is confirmed or expires, so that everything happens in the order in which it would have happened.
+    """
+    while True:
+        now = within.present()
+        midnight = await schedules.next_due(now, schedules.DAILY)
+        await mature(within)
+        await expire(within)
+        if midnight is None or midnight > now.at:
+            return
+        if _turns(await programs.history(now, now.at)):
+            await _turn(within, midnight)
+        else:
+            await _move_on(now, midnight, now.at)
+
+
+def _turns(history: Sequence[ProgramVersion]) -> bool:
+    """Whether there is anything to do at midnights. Where no version ever asked for it, they need not be gone through."""
+    return any(one.definition.inactivity_expires_after or one.definition.expiry_warning_days for one in history)
+
+
+daily_work = job("points.daily")(daily)
+
+
+async def _turn(within: Scope, midnight: datetime) -> None:
+    now = within.present()
+    live = await programs.in_force(now, midnight)
+    rule = await points.inactivity(now, midnight)
+    if rule is not None:
+        await _each(within, lambda at, after: points.expire_inactive(at, rule, midnight, after, BATCH))
+    if live is not None and live.definition.expiry_warning_days:
+        until = points.horizon(live.definition, midnight)
+        await _each(within, lambda at, after: points.warn_of_lots(at, until, after, BATCH))
+        if rule is not None:
+            await _each(within, lambda at, after: points.warn_of_inactivity(at, rule, until, after, BATCH))
+    await _move_on(now, midnight, midnight)
+
+
+async def _move_on(now: Scope, midnight: datetime, reached: datetime) -> None:
+    """The work of a midnight is done, and the next one to look at is the first behind `reached`."""
+    live = await programs.in_force(now, reached)
+    zone = calendar.time_zone(live.definition.time_zone if live else "UTC")
+    following = calendar.days_after(reached, 1, zone)
+    await in_transaction(now, lambda: schedules.done(now, schedules.DAILY, midnight, following))
+
+
+async def _each(within: Scope, act: Callable[[Scope, UUID | None], Awaitable[UUID | None]]) -> None:
+    """Act on all customers concerned, in batches, each behind the last one of the batch before, and ring for it."""
+    after: UUID | None = None
+    while True:
+        now = within.present()
+        after = await in_transaction(now, lambda at=now, after=after: act(at, after))
+        await relay(now)
+        if after is None:
+            return
