@@ -1,5 +1,6 @@
-"""The proof of the ledger finds every kind of tampering, and names the first bad entry."""
+"""The proof of the ledger finds every kind of tampering, and names the first bad entry, lot or move."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -9,9 +10,10 @@ import pytest
 from domain import db, points
 from domain.points import Entry, TransactionType
 from domain.points.verify import Progress, verify
-from tests.shop import Shop
+from tests.ledger import give_back, spend
+from tests.shop import NOON, Shop
 
-LEDGER = ("points_transactions", "points_accounts")
+LEDGER = ("points_transactions", "points_accounts", "points_lots", "points_lot_moves")
 
 
 async def three_entries(shop: Shop) -> UUID:
@@ -126,3 +128,109 @@ async def test_the_application_cannot_change_the_ledger(shop: Shop) -> None:
         for statement in ("update points_transactions set points = 1", "delete from points_transactions"):
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await connection.execute(statement)
+
+
+async def moved_lots(shop: Shop) -> UUID:
+    """Eight entries: lot 2 expires before lot 1 and goes first; 70 of 150 come back; what is left of lot 2 expires."""
+    customer = await shop.customer()
+    shop.at = NOON
+    async with db.transaction(shop.scope()):
+        await points.post(
+            shop.scope(),
+            [
+                Entry(
+                    customer.id, TransactionType.IMPORT, amount, 0, "test", f"{customer.id}-{days}", "import", expires_at=expiry
+                )
+                for amount, days in ((100, 50), (120, 40))
+                for expiry in [NOON + timedelta(days=days)]
+            ],
+        )
+    position = await spend(shop, customer.id, 150, f"{customer.id}")
+    assert await give_back(shop, customer.id, position, 70, f"{customer.id}") != []
+    shop.at = NOON + timedelta(days=41)
+    async with db.transaction(shop.scope()):
+        assert await points.expire(shop.scope(), 10) == 1
+    await spend(shop, customer.id, 1, f"{customer.id}-one")
+    return customer.id
+
+
+async def test_lots_and_moves_are_proved(shop: Shop) -> None:
+    await moved_lots(shop)
+    progress = Progress()
+    assert await verify(shop.scope(), progress) is None
+    assert (progress.entries, progress.lots, progress.moves, progress.rows) == (7, 2, 6, 16)
+
+
+LOT = "where customer_id = '{customer}' and lot"
+MOVE = "where customer_id = '{customer}' and position"
+
+
+@pytest.mark.parametrize(
+    ("change", "position", "what"),
+    [
+        (f"update points_lots set remaining = 82 {LOT} = 1", 1, "its lot's remaining is 83, and 82 is written"),
+        (f"update points_lots set points = 101 {LOT} = 1", 1, "its lot's points is 100, and 101 is written"),
+        (f"update points_lots set expired = 1 {LOT} = 1", 1, "its lot's expired is 0, and 1 is written"),
+        (f"update points_lots set expired = 0 {LOT} = 2", 2, "its lot's expired is 56, and 0 is written"),
+        (
+            f"update points_lots set expires_at = null {LOT} = 1",
+            1,
+            "its lot's expires_at is 2026-04-21 12:00:00+00:00, and None is written",
+        ),
+        (f"delete from points_lots {LOT} = 1", 1, "the lot that it opens is missing"),
+        (f"delete from points_lots {LOT} = 2", 2, "the lot that it opens is missing"),
+        (f"update points_lots set lot = 3 {LOT} = 2", 2, "the lot that it opens is missing"),
+        (
+            "insert into points_lots select merchant_id, customer_id, 3, 5, 5, 0, null from points_lots " + LOT + " = 1",
+            3,
+            "there is a lot that it does not open",
+        ),
+        (
+            "insert into points_lots select merchant_id, customer_id, 0, 5, 5, 0, null from points_lots " + LOT + " = 1",
+            0,
+            "there is a lot that it does not open",
+        ),
+        (
+            "insert into points_lots select merchant_id, gen_random_uuid(), 3, 5, 5, 0, null from points_lots " + LOT + " = 1",
+            3,
+            "this lot is of no account, or of no entry",
+        ),
+        (
+            f"update points_lot_moves set points = -119 {MOVE} = 3 and lot = 2",
+            3,
+            "in lot 2 it moves -120 points, and -119 are written",
+        ),
+        (f"update points_lot_moves set points = 15 {MOVE} = 4", 4, "in lot 1 it moves 14 points, and 15 are written"),
+        (f"update points_lot_moves set lot = 7 {MOVE} = 3 and lot = 2", 3, "in lot 7 it moves 0 points, and -120 are written"),
+        (f"delete from points_lot_moves {MOVE} = 6", 6, "in lot 2 it moves -56 points, and none are written"),
+        (f"delete from points_lot_moves {MOVE} = 3 and lot = 1", 3, "in lot 1 it moves -30 points, and none are written"),
+        (
+            "insert into points_lot_moves select merchant_id, customer_id, 2, 1, -1 from points_lots " + LOT + " = 1",
+            2,
+            "in lot 1 it moves 0 points, and -1 are written",
+        ),
+    ],
+)
+async def test_a_changed_lot_or_move_is_found(
+    shop: Shop, owner: "asyncpg.Connection[Any]", change: str, position: int, what: str
+) -> None:
+    customer_id = await moved_lots(shop)
+    await tamper(owner, change.format(customer=customer_id))
+    fault = await verify(shop.scope(), Progress())
+    assert fault is not None
+    assert (fault.position, fault.what) == (position, what)
+
+
+async def test_points_moved_from_one_lot_to_another_are_found(shop: Shop, owner: "asyncpg.Connection[Any]") -> None:
+    """All sums hold: only the rule of which lot is spent first tells."""
+    customer_id = await moved_lots(shop)
+    which = MOVE.format(customer=customer_id)
+    await tamper(
+        owner,
+        f"update points_lot_moves set lot = 9 {which} = 3 and lot = 1",
+        f"update points_lot_moves set lot = 1 {which} = 3 and lot = 2",
+        f"update points_lot_moves set lot = 2 {which} = 3 and lot = 9",
+    )
+    fault = await verify(shop.scope(), Progress())
+    assert fault is not None
+    assert (fault.position, fault.what) == (3, "in lot 1 it moves -30 points, and -120 are written")
