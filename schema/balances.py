@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 import msgspec
@@ -16,6 +16,7 @@ from schema.customers import visible_customer
 from schema.doors import EVERYBODY
 from schema.enums import describe
 from schema.identifiers import gid, uuid_of
+from schema.instants import instant
 from schema.pagination import Connection, check_first, connection, read_cursor
 from schema.scalars import Points
 
@@ -118,15 +119,6 @@ def _proof(proof: Proof) -> BalanceProof:
     )
 
 
-def _instant(given: datetime) -> datetime:
-    if given.tzinfo is None:
-        raise DomainError("An instant needs a time zone, such as 2026-11-21T12:00:00Z.", field=("asOf",))
-    try:
-        return given.astimezone(UTC)
-    except OverflowError:
-        raise DomainError("The instant is outside the years 1 to 9999.", field=("asOf",)) from None
-
-
 @strawberry.type
 class BalanceQueries:
     """The query about an account at an instant."""
@@ -151,7 +143,7 @@ class BalanceQueries:
     ) -> PointsBalance | None:
         """The account asked for."""
         context = info.context
-        at = context.scope.at if as_of is None else _instant(as_of)
+        at = context.scope.at if as_of is None else instant(as_of, "asOf")
         wanted = context.customer_id if customer_id is None else uuid_of("Customer", customer_id)
         if wanted is None:
             if customer_id is None:

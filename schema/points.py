@@ -17,6 +17,7 @@ from schema.context import Info
 from schema.doors import EVERYBODY
 from schema.enums import describe
 from schema.identifiers import gid, key_of, shopify_number, uuid_of
+from schema.instants import instant
 from schema.node import Node
 from schema.pagination import Connection, check_first, connection, read_cursor
 from schema.scalars import Points
@@ -142,9 +143,8 @@ async def transactions_page(
     """A page of entries, of one customer or of the whole merchant."""
     rows_wanted = check_first(first)
     chosen = filter or TransactionFilter()
-    for name, instant in (("from", chosen.from_), ("until", chosen.until)):
-        if instant is not None and instant.tzinfo is None:
-            raise DomainError("An instant needs a time zone, such as 2026-11-21T12:00:00Z.", field=("filter", name))
+    since = None if chosen.from_ is None else instant(chosen.from_, "filter", "from")
+    until = None if chosen.until is None else instant(chosen.until, "filter", "until")
     order_id = None
     if chosen.order_id is not None and (order_id := shopify_number("Order", chosen.order_id)) is None:
         raise DomainError("`orderId` is Shopify's id of an order.", field=("filter", "orderId"))
@@ -155,8 +155,8 @@ async def transactions_page(
         customer_id=customer_id,
         type=chosen.type,
         order_id=order_id,
-        from_=chosen.from_,
-        until=chosen.until,
+        from_=since,
+        until=until,
     )
     return connection(rows, first, after, points_transaction, lambda row: (row.occurred_at, row.customer_id, row.position))
 

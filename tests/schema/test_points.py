@@ -233,6 +233,8 @@ async def test_the_ledgers_pages_hold_every_entry_once(shop: Shop) -> None:
         ({"orderId": "gid://shopify/Customer/1"}, "`orderId` is Shopify's id of an order."),
         ({"from": "2026-03-02T12:00:00"}, "An instant needs a time zone, such as 2026-11-21T12:00:00Z."),
         ({"until": "2026-03-02T12:00:00"}, "An instant needs a time zone, such as 2026-11-21T12:00:00Z."),
+        ({"from": "0001-01-01T00:00:00+14:00"}, "The instant is outside the years 1 to 9999."),
+        ({"until": "9999-12-31T23:00:00-14:00"}, "The instant is outside the years 1 to 9999."),
     ],
 )
 async def test_a_filter_that_cannot_be_read(shop: Shop, filter: dict[str, Any], message: str) -> None:
