@@ -1,18 +1,46 @@
-"""The merchant's customers, as the shop knows them."""
+"""The merchant's customers, as the shop knows them, and who stands for whom."""
 
-from domain.customers.commands import arrive, ensure
+from domain.customers.commands import Owner, arrive, ensure, owners
+from domain.customers.merges import Merge, link, merges_of, signups_taken, unlink, way_of
 from domain.customers.queries import Customer, by_id, by_ids, by_shopify_id, page
-from domain.customers.rules import CustomerSnapshot, Profile, keep
+from domain.customers.rules import CustomerSnapshot, Profile, State, keep
+from domain.customers.states import (
+    Standing,
+    email_terms,
+    family,
+    lock,
+    look_for_guests,
+    set_all_redacted,
+    set_state,
+    verified,
+)
 
 __all__ = [
     "Customer",
     "CustomerSnapshot",
+    "Merge",
+    "Owner",
     "Profile",
+    "Standing",
+    "State",
     "arrive",
     "by_id",
     "by_ids",
     "by_shopify_id",
+    "email_terms",
     "ensure",
+    "family",
     "keep",
+    "link",
+    "lock",
+    "look_for_guests",
+    "merges_of",
+    "owners",
     "page",
+    "set_all_redacted",
+    "set_state",
+    "signups_taken",
+    "unlink",
+    "verified",
+    "way_of",
 ]

@@ -1,34 +1,65 @@
 """Keeping customers as the shop tells of them."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from uuid import UUID
 
 import msgspec
 
 from domain import db
-from domain.customers.rules import CustomerSnapshot, Profile, words
+from domain.customers.rules import CustomerSnapshot, Profile, State, words
 from domain.identifiers import new_id
 from domain.scope import Scope
 from domain.seal import seal, search_term
 
 
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Who stands for a customer of Shopify's: themself, or the one into whom they were merged."""
+
+    id: UUID
+    is_open: bool
+    is_another: bool
+
+
 async def ensure(scope: Scope, shopify_ids: Iterable[int]) -> dict[int, UUID]:
-    """The ids of these Shopify customers, made with an empty account where they are new. Precondition: a transaction."""
+    """The ids of who stands for these Shopify customers; `owners` without the rest."""
+    return {shopify_id: owner.id for shopify_id, owner in (await owners(scope, shopify_ids)).items()}
+
+
+async def owners(scope: Scope, shopify_ids: Iterable[int]) -> dict[int, Owner]:
+    """Who stands for these Shopify customers, made with an empty account where they are new.
+
+    Precondition: an open transaction. Until it ends none of them can be merged, closed or opened.
+    """
     wanted = sorted(set(shopify_ids))
     if not wanted:
         return {}
     async with db.connection(scope) as connection:
-        known = await connection.fetch(
-            "select shopify_id, id from customers where merchant_id = $1 and shopify_id = any ($2)", scope.merchant_id, wanted
-        )
-        found: dict[int, UUID] = {row["shopify_id"]: row["id"] for row in known}
+        found = await _owners(scope, connection, wanted)
         missing = [shopify_id for shopify_id in wanted if shopify_id not in found]
         if missing:
-            found |= await _create(scope, connection, missing)
+            await _create(scope, connection, missing)
+            # Another transaction may have made or merged some of them in between: what stands there now is what counts.
+            found |= await _owners(scope, connection, missing)
+    assert len(found) == len(wanted), "those that were missing were made"
     return found
 
 
-async def _create(scope: Scope, connection: db.Connection, shopify_ids: list[int]) -> dict[int, UUID]:
+async def _owners(scope: Scope, connection: db.Connection, shopify_ids: list[int]) -> dict[int, Owner]:
+    rows = await connection.fetch(
+        """
+        select c.shopify_id, o.id, o.state, c.merged_into is not null as is_another
+        from customers c join customers o on o.merchant_id = $1 and o.id = coalesce(c.merged_into, c.id)
+        where c.merchant_id = $1 and c.shopify_id = any ($2) order by c.id for key share
+        """,
+        scope.merchant_id,
+        shopify_ids,
+    )
+    return {row["shopify_id"]: Owner(row["id"], row["state"] == State.OPEN, row["is_another"]) for row in rows}
+
+
+async def _create(scope: Scope, connection: db.Connection, shopify_ids: list[int]) -> None:
     await connection.execute(
         """
         with made as (
@@ -47,15 +78,12 @@ async def _create(scope: Scope, connection: db.Connection, shopify_ids: list[int
         scope.at,
         [search_term(scope.merchant_id, str(shopify_id)) for shopify_id in shopify_ids],
     )
-    # Another transaction may have made some of them in between: its rows, not ours, are the customers.
-    rows = await connection.fetch(
-        "select shopify_id, id from customers where merchant_id = $1 and shopify_id = any ($2)", scope.merchant_id, shopify_ids
-    )
-    return {row["shopify_id"]: row["id"] for row in rows}
 
 
 async def arrive(scope: Scope, arrivals: list[tuple[CustomerSnapshot, Profile]]) -> list[UUID]:
     """Take over what the shop says of its customers; an older snapshot than the one kept changes nothing.
+
+    What comes late of somebody who was merged, deleted or erased changes nothing either.
 
     Precondition: an open transaction. Returns the ids of those of whom the shop told for the first time.
     """
@@ -64,13 +92,16 @@ async def arrive(scope: Scope, arrivals: list[tuple[CustomerSnapshot, Profile]])
         kept = newest.get(snapshot.id)
         if kept is None or kept[0].updated_at <= snapshot.updated_at:
             newest[snapshot.id] = (snapshot, profile)
-    ids = await ensure(scope, newest)
+    known = await owners(scope, newest)
     joined: list[UUID] = []
     async with db.connection(scope) as connection:
         for shopify_id, (snapshot, profile) in sorted(newest.items()):
-            customer_id = ids[shopify_id]
+            customer_id = known[shopify_id].id
+            if known[shopify_id].is_another:
+                continue
             first = await connection.fetchval(
-                "update customers set joined_at = $3 where merchant_id = $1 and id = $2 and joined_at is null returning id",
+                "update customers set joined_at = $3 where merchant_id = $1 and id = $2 and joined_at is null "
+                "and state in ('open', 'disabled') returning id",
                 scope.merchant_id,
                 customer_id,
                 snapshot.created_at,
@@ -79,13 +110,15 @@ async def arrive(scope: Scope, arrivals: list[tuple[CustomerSnapshot, Profile]])
                 joined.append(customer_id)
             await connection.execute(
                 """
-                update customers set snapshot_updated_at = $3, profile = $4, search_terms = $5
+                update customers set snapshot_updated_at = $3, profile = $4, search_terms = $5, email_term = $6
                 where merchant_id = $1 and id = $2 and (snapshot_updated_at is null or snapshot_updated_at <= $3)
+                    and state in ('open', 'disabled')
                 """,
                 scope.merchant_id,
                 customer_id,
                 snapshot.updated_at,
                 seal(scope.merchant_id, "customers", str(customer_id), msgspec.json.encode(profile)),
                 [search_term(scope.merchant_id, word) for word in sorted(words(shopify_id, profile))],
+                search_term(scope.merchant_id, profile.email) if snapshot.is_verified and profile.email else None,
             )
     return joined

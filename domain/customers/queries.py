@@ -13,7 +13,8 @@ from domain.scope import Scope
 from domain.seal import search_term, unseal
 
 _SELECT = """
-    select c.merchant_id, c.id, c.shopify_id, c.created_at, c.joined_at, c.profile, a.balance, a.pending, a.version
+    select c.merchant_id, c.id, c.shopify_id, c.created_at, c.joined_at, c.profile, a.balance, a.pending, a.version,
+        c.state, c.merged_into
     from customers c join points_accounts a on a.merchant_id = c.merchant_id and a.customer_id = c.id
     where c.merchant_id = $1
 """
@@ -32,6 +33,8 @@ class Customer:
     balance: int
     pending: int
     version: int
+    state: str
+    merged_into: UUID | None
 
     def profile(self) -> Profile:
         """The personal data, opened."""
@@ -48,9 +51,17 @@ async def by_id(scope: Scope, customer_id: UUID) -> Customer | None:
 
 
 async def by_shopify_id(scope: Scope, shopify_id: int) -> Customer | None:
-    """The merchant's customer whom Shopify knows by this number."""
+    """The merchant's customer whom Shopify knows by this number, or into whom that one was merged."""
     async with db.connection(scope) as connection:
-        row = await connection.fetchrow(f"{_SELECT} and c.shopify_id = $2", scope.merchant_id, shopify_id)
+        row = await connection.fetchrow(
+            f"""
+            {_SELECT} and c.id = (
+                select coalesce(n.merged_into, n.id) from customers n where n.merchant_id = $1 and n.shopify_id = $2
+            )
+            """,
+            scope.merchant_id,
+            shopify_id,
+        )
     return _customer(row) if row else None
 
 

@@ -1,17 +1,28 @@
 """What a customer's webhook tells, split into what may lie open and what is sealed."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 import msgspec
 
 
 class CustomerSnapshot(msgspec.Struct, frozen=True):
-    """The open part of Shopify's customer object: ids and instants, no personal data."""
+    """The open part of Shopify's customer object: ids and instants, no personal data.
+
+    `state` is that of the login. Most customers have none and are "disabled" in Shopify's words, which closes no account here.
+    """
 
     id: int
     created_at: datetime
     updated_at: datetime
+    verified_email: bool = False
+    state: str | None = None
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether the shop vouches that the account is in use and the address is its owner's."""
+        return self.verified_email and self.state == "enabled"
 
 
 class Profile(msgspec.Struct, frozen=True):
@@ -20,6 +31,16 @@ class Profile(msgspec.Struct, frozen=True):
     email: str | None = None
     first_name: str | None = None
     last_name: str | None = None
+
+
+class State(StrEnum):
+    """How a customer stands. Only an open one earns and spends."""
+
+    OPEN = "open"
+    DISABLED = "disabled"
+    DELETED = "deleted"
+    MERGED = "merged"
+    REDACTED = "redacted"
 
 
 KEPT = tuple(field for field in CustomerSnapshot.__struct_fields__)

@@ -1,6 +1,6 @@
-"""The customers' table, for the catalog test: composite keys and partitions are the migration's to say."""
+"""The tables of customers, for the catalog test: composite keys and partitions are the migration's to say."""
 
-from piccolo.columns import UUID, Array, BigInt, Bytea, Timestamptz
+from piccolo.columns import UUID, Array, BigInt, Bytea, Text, Timestamptz
 from piccolo.table import Table
 
 
@@ -15,3 +15,24 @@ class Customers(Table, tablename="customers"):
     snapshot_updated_at = Timestamptz(null=True)
     profile = Bytea(null=True)
     search_terms = Array(base_column=Bytea())
+    state = Text()
+    state_at = Timestamptz(null=True)
+    merged_into = UUID(null=True)
+    email_term = Bytea(null=True)
+
+
+class CustomerMerges(Table, tablename="customer_merges"):
+    """A customer who was merged into another. The key is (merchant_id, id)."""
+
+    merchant_id = UUID()
+    id = UUID(primary_key=True)
+    gone_id = UUID()
+    kept_id = UUID()
+    job_id = Text(null=True)
+    merged_at = Timestamptz()
+    undone_at = Timestamptz(null=True)
+    gone_state = Text()
+    kept_joined_at = Timestamptz(null=True)
+    redirected = Array(base_column=UUID())
+    signup = BigInt(null=True)
+    orders = Text()

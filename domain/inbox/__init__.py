@@ -1,10 +1,11 @@
 """Deliveries from Shopify: stored before they are answered, worked off after."""
 
 from domain.inbox.commands import claim, receive, retry, retry_all, set_aside, wake, work_off
-from domain.inbox.handlers import Waiting, handles
+from domain.inbox.handlers import handles
 from domain.inbox.kinds import TOPICS, Kind, Status
 from domain.inbox.queries import Received, by_webhook_id, due, page
 from domain.inbox.rules import Delivery, Failure, NotJson, customer_key, delivery, failure_of, order_key
+from domain.inbox.waiting import Waiting
 
 __all__ = [
     "TOPICS",

@@ -7,10 +7,11 @@ import msgspec
 
 from domain import audit, db
 from domain.errors import NotFound
-from domain.inbox.handlers import HANDLERS, Waiting
+from domain.inbox.handlers import HANDLERS
 from domain.inbox.kinds import PARENTS, Kind, Status
 from domain.inbox.queries import Received, by_webhook_id, known
 from domain.inbox.rules import Delivery, DeliveryDone, Failure, InvalidDelivery
+from domain.inbox.waiting import Waiting
 from domain.scope import Scope
 from domain.seal import seal
 

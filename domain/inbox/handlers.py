@@ -1,42 +1,23 @@
 """What is done with deliveries of each kind: whoever enters a function here opens the door to its topics."""
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import msgspec
 
-from domain import customers, orders, points
+from domain import customers, identity, orders, points
 from domain.customers import CustomerSnapshot, Profile
 from domain.inbox.kinds import TOPICS, Kind
+from domain.inbox.persons import accounts, installations, merges, privacy
 from domain.inbox.rules import InvalidCustomer, customer_key, order_key
-from domain.orders import Deletion, Dispute, Fact, Payment, Refund
+from domain.inbox.waiting import Handler, Waiting
+from domain.orders import Deletion, Dispute, Fact, OrderSnapshot, Payment, Refund
 from domain.scope import Scope
 from domain.seal import unseal
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A delivery that is to be worked off. Its parent, if its kind has one, is known."""
-
-    webhook_id: str
-    topic: str
-    parent: str | None
-    payload: str
-    profile: bytes | None
-    attempts: int
-
-
-Handler = Callable[[Scope, Sequence[Waiting]], Awaitable[Collection[str]]]
-"""Books what claimed deliveries of one kind say, in the transaction that claimed them, and runs twice as it runs once.
-
-Returns the keys of the orders and customers that are known from now on, for those deliveries that wait for them.
-Raises DomainError when one of them cannot be read: nothing of the batch is booked then, and the caller narrows it down.
-"""
-
-
 async def _orders(scope: Scope, waiting: Sequence[Waiting]) -> set[str]:
     """Deliveries that carry a whole order."""
-    arrivals = [(orders.parse(one.payload), one.payload) for one in waiting]
+    arrivals = [(_order(scope, one), one.payload) for one in waiting]
     await orders.converge(scope, arrivals)
     known = {order_key(snapshot.id) for snapshot, _ in arrivals}
     return known | {customer_key(snapshot.customer.id) for snapshot, _ in arrivals if snapshot.customer}
@@ -63,6 +44,7 @@ async def _customers(scope: Scope, waiting: Sequence[Waiting]) -> set[str]:
     arrivals = [(_customer(one), _profile(scope, one)) for one in waiting]
     joined = await customers.arrive(scope, arrivals)
     await points.award_signups(scope, joined)
+    await identity.claim(scope, {snapshot.id for snapshot, _ in arrivals})
     return {customer_key(snapshot.id) for snapshot, _ in arrivals}
 
 
@@ -74,12 +56,22 @@ HANDLERS: dict[Kind, Handler] = {
     Kind.REFUNDS: _facts(Refund),
     Kind.DISPUTES: _facts(Dispute),
     Kind.DELETIONS: _facts(Deletion),
+    Kind.ACCOUNTS: accounts,
+    Kind.MERGES: merges,
+    Kind.PRIVACY: privacy,
+    Kind.INSTALLATIONS: installations,
 }
 
 
 def handles(topic: str) -> bool:
     """Whether deliveries of this topic are worked off; the door answers and drops the others."""
     return topic in TOPICS and TOPICS[topic] in HANDLERS
+
+
+def _order(scope: Scope, one: Waiting) -> OrderSnapshot:
+    """The order, and of a guest's address only the keyed hash."""
+    snapshot, email = orders.parse(one.payload), _profile(scope, one).email
+    return snapshot if email is None else orders.with_email(scope, snapshot, email)
 
 
 def _customer(one: Waiting) -> CustomerSnapshot:

@@ -29,13 +29,23 @@ WANTED: dict[Kind, dict[str, Any]] = {
         "orders_requested": True,
         "data_request": {"id": True},
     },
-    Kind.INSTALLATIONS: {"id": True},
+    Kind.INSTALLATIONS: {"id": True, "myshopify_domain": True},
 }
 """Of a customer more is kept, and most of it sealed: that is for the customers' package to say."""
 
 
 def keep(kind: Kind, payload: dict[str, Any]) -> tuple[Any, Profile | None]:
     """The part of a webhook's body that is stored, and the part that is sealed."""
-    if kind is Kind.CUSTOMERS:
-        return customers.keep(payload)
-    return orders.keep(payload, WANTED[kind]), None
+    match kind:
+        case Kind.CUSTOMERS:
+            return customers.keep(payload)
+        case Kind.ORDERS:
+            return orders.keep(payload, WANTED[kind]), _guest(payload)
+        case _:
+            return orders.keep(payload, WANTED[kind]), None
+
+
+def _guest(payload: dict[str, Any]) -> Profile | None:
+    """The address of an order without a customer, by which its customer may be found."""
+    email = payload.get("email")
+    return Profile(email=email) if payload.get("customer") is None and isinstance(email, str) and email.strip() else None

@@ -1,7 +1,7 @@
 """The tenants: a Shopify shop each, and the shops that joined it."""
 
 from domain.merchants import stores
-from domain.merchants.commands import api_key_create, clock_advance, register
+from domain.merchants.commands import api_key_create, clock_advance, forget_name, register, revoke_keys
 from domain.merchants.queries import Merchant, by_api_key, by_id, by_shop_domain, clock_offset, every_id
 
 __all__ = [
@@ -13,6 +13,8 @@ __all__ = [
     "clock_advance",
     "clock_offset",
     "every_id",
+    "forget_name",
     "register",
+    "revoke_keys",
     "stores",
 ]

@@ -86,3 +86,18 @@ async def clock_advance(scope: Scope, *, days: int | None = None, until: datetim
         after={"now": target},
     )
     return moved
+
+
+async def forget_name(scope: Scope) -> None:
+    """Forget what the shop is called. Its domain stays, by which its deliveries are known. Precondition: an open transaction."""
+    async with db.connection(scope) as connection:
+        await connection.execute("update merchants set name = '' where id = $1", scope.merchant_id)
+
+
+async def revoke_keys(scope: Scope) -> int:
+    """Revoke every partner's key that is still good. Returns how many. Precondition: an open transaction."""
+    async with db.connection(scope) as connection:
+        answer = await connection.execute(
+            "update api_keys set revoked_at = $2 where merchant_id = $1 and revoked_at is null", scope.merchant_id, scope.at
+        )
+    return int(answer.removeprefix("UPDATE "))

@@ -1,9 +1,18 @@
 """Orders: their points are a function of their state, and the ledger books differences."""
 
-from domain.orders.commands import converge, mature
+from domain.orders.commands import converge, mature, settle_again
 from domain.orders.door import keep
 from domain.orders.facts import Deletion, Dispute, Fact, read_fact
-from domain.orders.queries import Order, by_shopify_id, maturing_of
+from domain.orders.guests import (
+    claimable,
+    forget_addresses,
+    of_guests,
+    pause,
+    waiting_of,
+    with_email,
+)
+from domain.orders.ledger import write
+from domain.orders.queries import Order, by_shopify_id, maturing_of, of_customer
 from domain.orders.replay import Drift, Page, replay
 from domain.orders.rules import InvalidOrder, OrderSnapshot, Payment, Refund, parse
 from domain.orders.simulation import simulate
@@ -20,12 +29,21 @@ __all__ = [
     "Payment",
     "Refund",
     "by_shopify_id",
+    "claimable",
     "converge",
+    "forget_addresses",
     "keep",
     "mature",
     "maturing_of",
+    "of_customer",
+    "of_guests",
     "parse",
+    "pause",
     "read_fact",
     "replay",
+    "settle_again",
     "simulate",
+    "waiting_of",
+    "with_email",
+    "write",
 ]

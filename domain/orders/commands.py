@@ -2,17 +2,19 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from msgspec.structs import replace
 
-from domain import customers, programs
+from domain import programs
 from domain.orders.booking import line_shares
 from domain.orders.evaluation import evaluate, histories_of
 from domain.orders.facts import NOTHING, Fact, Facts, facts_text, learn
-from domain.orders.ledger import book
+from domain.orders.guests import ACCOUNT_CLOSED, guest_columns, owners_of, reason_of, stored, with_guests
+from domain.orders.ledger import book, write
 from domain.orders.queries import Order, locked, maturing
-from domain.orders.rules import OrderSnapshot, is_newer, parse
+from domain.orders.rules import OrderSnapshot, is_newer
 from domain.programs import ProgramVersion
 from domain.scope import Scope
 
@@ -38,12 +40,24 @@ async def converge(
             continue
         learned = learn(facts.get(number, NOTHING), fact)
         if number not in newest and learned != facts.get(number, NOTHING):
-            newest[number] = parse(kept[number].snapshot), kept[number].snapshot
+            newest[number] = stored(kept[number]), kept[number].snapshot
             paid_at[number] = kept[number].paid_at
         facts[number] = learned
     if newest:
         await _settle(scope, newest, paid_at, facts, kept)
     return unknown
+
+
+async def settle_again(scope: Scope, shopify_ids: Sequence[int]) -> None:
+    """Book what these orders deserve by what is known of them: their owner is another now, or can earn again.
+
+    Precondition: an open transaction. Running it twice is running it once. Numbers of unknown orders are passed over.
+    """
+    kept = await locked(scope, shopify_ids)
+    newest = {number: (stored(order), order.snapshot) for number, order in kept.items()}
+    if newest:
+        facts = {number: order.told() for number, order in kept.items() if order.facts is not None}
+        await _settle(scope, newest, {number: order.paid_at for number, order in kept.items()}, facts, kept)
 
 
 async def _settle(
@@ -54,11 +68,13 @@ async def _settle(
     kept: dict[int, Order],
 ) -> None:
     """Evaluate orders and book what has changed of them."""
-    wanted = {snapshot.customer.id for snapshot, _ in newest.values() if snapshot.customer}
-    customer_ids = await customers.ensure(scope, wanted)
-    owners = {number: customer_ids[one.customer.id] if one.customer else None for number, (one, _) in newest.items()}
-    await _leave_old_owners(scope, owners, kept)
+    told, newest = newest, await with_guests(scope, newest, kept)
+    guests = {number: guest_columns(newest[number][0], snapshot) for number, (snapshot, _) in told.items()}
+    owners, waiting = await owners_of(scope, newest, kept)
     versions = await _frozen_versions(scope, newest, kept)
+    if waiting:
+        await _wait(scope, {number: newest.pop(number) for number in waiting}, owners, versions, guests, paid_at, facts, kept)
+    await _leave_old_owners(scope, {number: owners[number] for number in newest}, kept)
     known = await histories_of(scope, newest, owners, versions, kept)
     deserved = evaluate(newest, owners, versions, known, facts)
     states: list[Order] = []
@@ -80,15 +96,51 @@ async def _settle(
                 program_version=None if frozen is None else frozen.version,
                 history=result.history,
                 deserved=result.points,
-                reason=result.reason,
+                reason=reason_of(result.reason, guests[shopify_id]["email_term"]),
                 trace=result.trace,
                 paid_at=paid_at[shopify_id],
                 matures_at=_matures_at(paid_at[shopify_id], frozen),
                 facts=facts_text(facts[shopify_id]) if shopify_id in facts else None,
+                waiting=False,
+                **guests[shopify_id],
             )
         )
     by_number = {frozen.version: frozen for frozen in versions.values() if frozen}
     await book(scope, states, by_number, shares, fresh={number for number in newest if number not in kept})
+
+
+async def _wait(
+    scope: Scope,
+    newest: dict[int, tuple[OrderSnapshot, str]],
+    owners: dict[int, UUID | None],
+    versions: dict[int, ProgramVersion | None],
+    guests: dict[int, dict[str, Any]],
+    paid_at: dict[int, datetime | None],
+    facts: dict[int, Facts],
+    kept: dict[int, Order],
+) -> None:
+    """Keep what was told of orders whose account is closed, and book nothing: they are settled when it is opened."""
+    states: list[Order] = []
+    for number, (snapshot, text) in sorted(newest.items()):
+        earlier, version = kept.get(number) or _unposted(snapshot), versions[number]
+        states.append(
+            replace(
+                earlier,
+                customer_id=owners[number],
+                currency=snapshot.currency,
+                created_at=snapshot.created_at,
+                snapshot=text,
+                snapshot_updated_at=snapshot.updated_at,
+                program_version=None if version is None else version.version,
+                reason=ACCOUNT_CLOSED,
+                paid_at=paid_at[number],
+                matures_at=None,
+                facts=facts_text(facts[number]) if number in facts else None,
+                waiting=True,
+                **guests[number],
+            )
+        )
+    await write(scope, states, {number for number in newest if number not in kept})
 
 
 async def mature(scope: Scope, limit: int, until: datetime | None = None) -> int:
@@ -141,6 +193,10 @@ def _unposted(snapshot: OrderSnapshot) -> Order:
         forgiven=0,
         seized=0,
         facts=None,
+        email_term=None,
+        claimed_by=None,
+        waiting=False,
+        expired_elsewhere=0,
     )
 
 
@@ -149,7 +205,8 @@ def _fold(
 ) -> tuple[dict[int, tuple[OrderSnapshot, str]], dict[int, datetime | None]]:
     """What the arrivals change: of each order the newest snapshot, and the instant of the earliest paid one.
 
-    The hold runs from that instant, whichever delivery told of it; so an old snapshot that comes late can still move it.
+    The hold runs from that instant, whichever delivery told of it; so an old snapshot that comes late can still move it. And a
+    guest's address that one of them told is remembered, because not every telling has it.
     """
     newest: dict[int, tuple[OrderSnapshot, str]] = {}
     changed: set[int] = set()
@@ -160,15 +217,26 @@ def _fold(
             earlier = kept.get(number)
             paid_at[number] = earlier.paid_at if earlier else None
             if earlier is not None:
-                newest[number] = parse(earlier.snapshot), earlier.snapshot
-        if number not in newest or is_newer(snapshot, text, *newest[number]):
+                newest[number] = stored(earlier), earlier.snapshot
+        before = newest.get(number)
+        if before is None or is_newer(snapshot, text, *before):
             newest[number] = snapshot, text
+            changed.add(number)
+        newest[number] = _with_address(newest[number], snapshot if before is None else before[0], snapshot)
+        if before is not None and before[0].email_term != newest[number][0].email_term:
             changed.add(number)
         known = paid_at[number]
         if snapshot.is_paid and (known is None or snapshot.updated_at < known):
             paid_at[number] = snapshot.updated_at
             changed.add(number)
     return {number: newest[number] for number in changed}, paid_at
+
+
+def _with_address(newest: tuple[OrderSnapshot, str], *told: OrderSnapshot) -> tuple[OrderSnapshot, str]:
+    """The newest snapshot with its own address, or else with the first that the others have."""
+    snapshot, text = newest
+    term = next((one.email_term for one in (snapshot, *told) if one.email_term is not None), None)
+    return (snapshot if term == snapshot.email_term else replace(snapshot, email_term=term)), text
 
 
 def _matures_at(paid_at: datetime | None, frozen: ProgramVersion | None) -> datetime | None:

@@ -35,7 +35,7 @@ async def book(
     }
     entries = [entry for one in settled.values() for entry in one.entries]
     written = await _post(scope, entries, {number: one.order for number, one in settled.items()})
-    await _write(scope, [_rested(order, scope) for order in written.values()], fresh)
+    await write(scope, [_rested(order, scope) for order in written.values()], fresh)
     for number, one in settled.items():
         if one.owed or (one.order.told().is_disputed and one.order.lots):
             await _take_back(scope, number, versions, shares.get(number))
@@ -67,7 +67,8 @@ async def _take_back(scope: Scope, number: int, versions: Versions, shares: str 
         met = reversal(
             owed,
             list(standing.lots.values()),
-            absorbed_before=order.absorbed,
+            # What expired before a merge lies in another account, and is gone all the same.
+            absorbed_before=order.absorbed - order.expired_elsewhere,
             balance=standing.balance,
             seizable=sum(other.posted_pending for other in others),
             policy=policy,
@@ -79,7 +80,7 @@ async def _take_back(scope: Scope, number: int, versions: Versions, shares: str 
         standing = await points.hold(scope, customer_id, order.lots)
         order, entries = hold_entries(order, version, list(standing.lots.values()))
         order = (await _post(scope, entries, {number: order}))[number]
-    await _write(scope, [order], frozenset())
+    await write(scope, [order], frozenset())
 
 
 async def _seize(scope: Scope, others: Sequence[Order], amount: int, versions: Versions) -> None:
@@ -91,7 +92,7 @@ async def _seize(scope: Scope, others: Sequence[Order], amount: int, versions: V
         amount -= part
         order, entry = seize_entry(other, versions.get(other.program_version or 0), part)
         await _post(scope, [entry], {order.shopify_id: order})
-        await _write(scope, [order], frozenset())
+        await write(scope, [order], frozenset())
 
 
 async def _post(scope: Scope, entries: Sequence[Entry], states: Mapping[int, Order]) -> dict[int, Order]:
@@ -113,7 +114,8 @@ async def _post(scope: Scope, entries: Sequence[Entry], states: Mapping[int, Ord
     return after
 
 
-async def _write(scope: Scope, states: Sequence[Order], fresh: set[int] | frozenset[int]) -> None:
+async def write(scope: Scope, states: Sequence[Order], fresh: set[int] | frozenset[int]) -> None:
+    """Write orders as they are now. fresh: those that have no row yet."""
     new = [state for state in states if state.shopify_id in fresh]
     known = [state for state in states if state.shopify_id not in fresh]
     async with db.connection(scope) as connection:
@@ -146,6 +148,10 @@ _COLUMNS = (
     ("forgiven", "bigint"),
     ("seized", "bigint"),
     ("facts", "text"),
+    ("email_term", "bytea"),
+    ("claimed_by", "bigint"),
+    ("waiting", "boolean"),
+    ("expired_elsewhere", "bigint"),
 )
 _NAMES = ", ".join(name for name, _ in _COLUMNS)
 _ARRAYS = ", ".join(f"${index + 2}::{kind}[]" for index, (_, kind) in enumerate(_COLUMNS))

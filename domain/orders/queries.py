@@ -40,6 +40,10 @@ class Order(msgspec.Struct, frozen=True):
     forgiven: int
     seized: int
     facts: str | None
+    email_term: bytes | None
+    claimed_by: int | None
+    waiting: bool
+    expired_elsewhere: int
 
     def told(self) -> Facts:
         """What was told of it besides its snapshots."""
@@ -105,6 +109,15 @@ async def pending_of(scope: Scope, customer_id: UUID, except_for: int) -> list[O
             scope.merchant_id,
             customer_id,
             except_for,
+        )
+    return [_order(row) for row in rows]
+
+
+async def of_customer(scope: Scope, customer_id: UUID) -> list[Order]:
+    """All orders of a customer, locked in the order of their numbers. Precondition: an open transaction."""
+    async with db.connection(scope) as connection:
+        rows = await connection.fetch(
+            f"{_SELECT} and customer_id = $2 order by shopify_id for update", scope.merchant_id, customer_id
         )
     return [_order(row) for row in rows]
 

@@ -10,9 +10,9 @@ import msgspec
 
 from domain import db, programs
 from domain.orders.evaluation import evaluate
+from domain.orders.guests import of_claimant, reason_of
 from domain.orders.net import History
 from domain.orders.queries import Order
-from domain.orders.rules import parse
 from domain.scope import Scope
 
 PAGE = 1_000
@@ -65,7 +65,7 @@ async def _compare(scope: Scope, page: list[Order]) -> list[Drift]:
     versions = await programs.by_numbers(scope, {order.program_version for order in page if order.program_version})
     known = {one.shopify_id: msgspec.json.decode(one.history, type=History) for one in page if one.history is not None}
     computed = evaluate(
-        {order.shopify_id: (parse(order.snapshot), order.snapshot) for order in page},
+        {order.shopify_id: (of_claimant(order), order.snapshot) for order in page},
         {order.shopify_id: order.customer_id for order in page},
         {order.shopify_id: versions[order.program_version] if order.program_version else None for order in page},
         (known, set()),
@@ -78,9 +78,10 @@ async def _compare(scope: Scope, page: list[Order]) -> list[Drift]:
         drift = Drift(
             order.shopify_id,
             (order.deserved, order.reason, order.trace),
-            (again.points, again.reason, again.trace),
+            (again.points, reason_of(again.reason, order.email_term), again.trace),
             adds_up=posted == order.deserved + order.absorbed + order.forgiven + order.seized,
         )
-        if drift.kept != drift.computed or not drift.adds_up:
+        # What waits for its account to be opened is evaluated then, and until then stays as it was booked.
+        if (drift.kept != drift.computed and not order.waiting) or not drift.adds_up:
             drifts.append(drift)
     return drifts

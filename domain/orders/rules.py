@@ -148,6 +148,8 @@ class OrderSnapshot(msgspec.Struct, frozen=True):
     total_price_set: MoneySet | None = None
     source_name: str | None = None
     company: Company | None = None
+    email_term: str | None = None
+    """Of a guest's order: the keyed hash of its e-mail address, in hex. It is kept beside the stored snapshot, never in it."""
 
     @property
     def is_paid(self) -> bool:

@@ -1,6 +1,6 @@
 """The orders' table, for the catalog test: composite keys and partitions are the migration's to say."""
 
-from piccolo.columns import UUID, Array, BigInt, Integer, Text, Timestamptz
+from piccolo.columns import UUID, Array, BigInt, Boolean, Bytea, Integer, Text, Timestamptz
 from piccolo.table import Table
 
 
@@ -30,3 +30,7 @@ class Orders(Table, tablename="orders"):
     forgiven = BigInt()
     seized = BigInt()
     facts = Text(null=True)
+    email_term = Bytea(null=True)
+    claimed_by = BigInt(null=True)
+    waiting = Boolean()
+    expired_elsewhere = BigInt()

@@ -1,6 +1,6 @@
 """The ledger: the only package that writes it."""
 
-from domain.points.commands import Posted, adjust, award_signups, post
+from domain.points.commands import Posted, adjust, award_signups, close, post
 from domain.points.inactivity import Inactivity, expire_inactive, inactivity
 from domain.points.lots import Lot, NothingToRestore, Standing, expire, expiring_lots, hold, open_lots, restore
 from domain.points.notices import (
@@ -16,27 +16,44 @@ from domain.points.notices import (
 from domain.points.queries import Account, Link, Transaction, account, newest_at, page, since, transaction
 from domain.points.rules import (
     POINTS_MAX,
+    AccountClosed,
     Entry,
     InsufficientPoints,
     PointsOutOfRange,
     TransactionType,
     genesis,
 )
+from domain.points.transfers import (
+    Arrived,
+    MergeSpent,
+    Signup,
+    expired_of,
+    hold_all,
+    moved,
+    signups_of,
+    take_back,
+    transfer,
+    transfer_back,
+)
 
 __all__ = [
     "POINTS_MAX",
     "Account",
+    "AccountClosed",
     "Activity",
+    "Arrived",
     "Entry",
     "ExpiryReason",
     "Inactivity",
     "InsufficientPoints",
     "Link",
     "Lot",
+    "MergeSpent",
     "NothingToRestore",
     "Notice",
     "PointsOutOfRange",
     "Posted",
+    "Signup",
     "Standing",
     "Transaction",
     "TransactionType",
@@ -45,20 +62,28 @@ __all__ = [
     "activity_since",
     "adjust",
     "award_signups",
+    "close",
     "expire",
     "expire_inactive",
+    "expired_of",
     "expiring_lots",
     "genesis",
     "hold",
+    "hold_all",
     "horizon",
     "inactivity",
+    "moved",
     "newest_at",
     "open_lots",
     "page",
     "post",
     "restore",
+    "signups_of",
     "since",
+    "take_back",
     "transaction",
+    "transfer",
+    "transfer_back",
     "warn_of_inactivity",
     "warn_of_lots",
 ]

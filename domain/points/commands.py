@@ -1,6 +1,6 @@
 """Posting to the ledger."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -9,8 +9,9 @@ import asyncpg
 from msgspec.structs import astuple
 
 from domain import audit, customers, db, idempotency, programs
+from domain.customers import State
 from domain.errors import Code, DomainError, NotFound
-from domain.points.rules import POINTS_MAX, Entry, InsufficientPoints, PointsOutOfRange, TransactionType, digest
+from domain.points.rules import POINTS_MAX, AccountClosed, Entry, InsufficientPoints, PointsOutOfRange, TransactionType, digest
 from domain.scope import Scope
 
 REASON_LENGTH_MAX = 500
@@ -37,7 +38,7 @@ async def post(scope: Scope, entries: Sequence[Entry]) -> list[Posted]:
     """Write entries to the ledger: accounts locked, sums checked, chain continued, ledger, accounts and outbox in one statement.
 
     An entry whose cause is posted already is passed over and missing from the answer. One refused entry refuses all.
-    Raises InsufficientPoints, PointsOutOfRange, or NotFound when a customer is not the merchant's.
+    Raises InsufficientPoints, PointsOutOfRange, AccountClosed, or NotFound when a customer is not the merchant's.
     """
     if not entries:
         return []
@@ -82,6 +83,8 @@ def _refusal(error: asyncpg.PostgresError) -> Exception:
         return InsufficientPoints("The customer has fewer points than that.", field=("points",))
     if error.sqlstate == "LN002":
         return NotFound("There is no such customer.", field=("customerId",))
+    if error.sqlstate == "LN004":
+        return AccountClosed("This account is closed: it neither earns nor spends.", field=("customerId",))
     out_of_range = isinstance(error, asyncpg.NumericValueOutOfRangeError) or (
         isinstance(error, asyncpg.CheckViolationError) and error.constraint_name == "points_in_range"
     )
@@ -94,7 +97,8 @@ async def adjust(scope: Scope, *, customer_id: UUID, points: int, reason: str, i
     """Add points to a balance, or take them, by hand; audited. Returns (customer id, position) of the entry.
 
     Refusals: POINTS_ZERO, POINTS_OUT_OF_RANGE, BLANK and TOO_LONG for the reason, NOT_FOUND, INSUFFICIENT_POINTS when the
-    balance would fall below zero, and those of `idempotency`. The same key with the same input gives the same answer.
+    balance would fall below zero, ACCOUNT_CLOSED for who was merged into another, and those of `idempotency`. The same key with
+    the same input gives the same answer.
     """
     idempotency.check(idempotency_key)
     if points == 0:
@@ -136,10 +140,25 @@ async def adjust(scope: Scope, *, customer_id: UUID, points: int, reason: str, i
     return customer_id, posted.position
 
 
+async def close(scope: Scope, customer_ids: Collection[UUID] | None, state: State) -> None:
+    """Close the accounts of these customers, or of all, because of how they stand; State.OPEN opens them.
+
+    Precondition: an open transaction that holds the customers. Entries that wait for an account see it as it is from then on.
+    """
+    async with db.connection(scope) as connection:
+        await connection.execute(
+            "update points_accounts set closed = $3 where merchant_id = $1 and ($2::uuid[] is null or customer_id = any ($2))",
+            scope.merchant_id,
+            None if customer_ids is None else list(customer_ids),
+            None if state is State.OPEN else state.value,
+        )
+
+
 async def award_signups(scope: Scope, customer_ids: Sequence[UUID]) -> list[Posted]:
     """Give each of these customers the signup points of the program that was in force when they joined, once for ever.
 
-    Precondition: an open transaction. A customer who joined before the first program, or while it was off, gets none.
+    Precondition: an open transaction. A customer who joined before the first program, or while it was off, gets none; one whose
+    account is closed gets them when it is opened.
     """
     if not customer_ids:
         return []
@@ -148,6 +167,8 @@ async def award_signups(scope: Scope, customer_ids: Sequence[UUID]) -> list[Post
     for customer in found.values():
         program = None if customer.joined_at is None else await programs.in_force(scope, customer.joined_at)
         if program is None or not program.definition.enabled or program.definition.signup_points == 0:
+            continue
+        if customer.state != State.OPEN:
             continue
         entries.append(
             Entry(

@@ -10,8 +10,8 @@ from uuid import UUID
 
 from domain import calendar, db, programs
 from domain.points.commands import post
-from domain.points.lots import hold_all
 from domain.points.rules import Entry, TransactionType
+from domain.points.transfers import hold_all
 from domain.programs import Definition, Period, ProgramVersion, Unit
 from domain.scope import Scope
 

@@ -1,6 +1,6 @@
 """Lots: what is spendable of which points, giving spent ones back, and expiry. The lots themselves are moved by `post`."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -8,10 +8,11 @@ from uuid import UUID
 
 from loyalty_native import allocate
 
-from domain import db, programs
+from domain import customers, db, programs
 from domain.errors import Code, DomainError, NotFound
 from domain.points.commands import Posted, post
 from domain.points.rules import Entry, TransactionType
+from domain.points.transfers import hold_all, transfer
 from domain.scope import Scope
 
 
@@ -100,6 +101,7 @@ async def restore(
     parts is the exact inverse. Points go back with their lot's expiry, plus the grace of the program in force; with a grace they
     become a lot of their own, because the rest of the old one has none. Points that have expired meanwhile come back all the
     same, and the next expiry takes them: both can be seen. One entry for each lot: `purpose` is followed by its number.
+    What comes back to an account that was merged away goes on at once to who was kept.
     Precondition: an open transaction. The same cause gives back once. Refusals: NOTHING_TO_RESTORE, NOT_FOUND.
     """
     await hold(scope, customer_id)
@@ -132,7 +134,10 @@ async def restore(
                 expires_at=expires_at + grace if expires_at and grace else None,
             )
         )
-    return await post(scope, entries)
+    posted = await post(scope, entries)
+    for merge in await customers.way_of(scope, customer_id):
+        await transfer(scope, from_id=merge.gone_id, to_id=merge.kept_id, cause=str(merge.id))
+    return posted
 
 
 _SPENT = """
@@ -204,15 +209,3 @@ async def expire(scope: Scope, limit: int, until: datetime | None = None) -> int
         ],
     )
     return len(due)
-
-
-async def hold_all(scope: Scope, customer_ids: Iterable[UUID]) -> None:
-    """Lock accounts until the transaction ends, in the order of their ids. Precondition: a transaction that holds no account."""
-    async with db.connection(scope) as connection:
-        await connection.execute(
-            """
-            select from points_accounts where merchant_id = $1 and customer_id = any ($2) order by customer_id for update
-            """,
-            scope.merchant_id,
-            sorted(customer_ids),
-        )

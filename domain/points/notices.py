@@ -10,8 +10,8 @@ import msgspec
 
 from domain import calendar, db
 from domain.points.inactivity import IN_WINDOW, Inactivity
-from domain.points.lots import hold_all
 from domain.points.queries import Transaction, transactions
+from domain.points.transfers import hold_all
 from domain.programs import Definition
 from domain.scope import Scope
 

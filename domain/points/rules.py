@@ -33,6 +33,12 @@ class InsufficientPoints(DomainError):
     code = Code.INSUFFICIENT_POINTS
 
 
+class AccountClosed(DomainError):
+    """The account neither earns nor spends: its customer is disabled, deleted, merged or erased."""
+
+    code = Code.ACCOUNT_CLOSED
+
+
 class PointsOutOfRange(DomainError):
     """An amount of points, or a sum, beyond what the ledger holds."""
 

@@ -14,6 +14,7 @@ class PointsAccounts(Table, tablename="points_accounts"):
     version = BigInt()
     last_hash = Bytea()
     active_at = Timestamptz(null=True)
+    closed = Text(null=True)
 
 
 class PointsTransactions(Table, tablename="points_transactions"):

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from domain import orders
+from domain import db, identity, orders
 from domain.orders import Drift, Refund
 from domain.orders import replay as evaluate_again
 from domain.orders.replay import PAGE
+from tests.domain.test_guests import EMAIL, account, found
 from tests.ledger import converge, later
 from tests.shop import NOON, Shop, order, rate
 
@@ -30,6 +31,23 @@ async def test_orders_of_every_kind_come_to_what_is_kept(shop: Shop) -> None:
     await shop.publish(rate(20), at=NOON + timedelta(minutes=1))
     second = order(customer=two.shopify_id, created_at=later(5), updated_at=later(5))
     await converge(shop, second, told=[(second["id"], Refund(1)), (refunded["id"], Refund(2))])
+    assert await drifts(shop) == (5, [])
+
+
+async def test_orders_of_guests_of_merged_and_of_closed_accounts_come_to_what_is_kept(shop: Shop) -> None:
+    await shop.publish(rate(10, earning={"caps": {"per_day": 1500}}))
+    for number, email in ((1, EMAIL), (2, "nobody@example.com"), (3, None)):
+        await shop.deliver("orders/create", order(number, email=email))
+    await shop.deliver("customers/create", account(7))
+    await shop.deliver("orders/create", order(4, customer=8))
+    await shop.deliver("orders/create", order(5, customer=9))
+    await shop.deliver("customers/disable", {"id": 9, "updated_at": NOON.isoformat()})
+    await shop.work()
+    assert (await found(shop, 1)).claimed_by == 7
+    async with db.transaction(shop.scope()):
+        await identity.merge(shop.scope(), kept=7, gone=8)
+    await shop.deliver("orders/updated", order(5, customer=9, updated_at=later(1), cancelled_at=later(1)))
+    await shop.work()
     assert await drifts(shop) == (5, [])
 
 

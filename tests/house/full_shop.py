@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from domain import customers, db, points, programs
+from domain import customers, db, identity, points, programs
 from domain.customers import CustomerSnapshot, Profile
 from domain.programs import Period, PointsName, Unit
 from tests.shop import NOON, Shop, order, rate
@@ -25,6 +25,8 @@ class Full:
     pending_number: int
     key: str
     versions: int
+    merged_id: UUID
+    export_id: UUID
 
     @property
     def email(self) -> str:
@@ -58,5 +60,10 @@ async def fill(shop: Shop, word: str, versions: int = 1) -> Full:
         )
     async with db.transaction(scope):
         assert await points.warn_of_lots(scope, NOON + timedelta(days=60), None, 1) == customer_id
+        merge = await identity.merge(scope, kept=customer_number, gone=customer_number + 1)
+        await identity.request_data(scope, customer_number, 1)
+    assert merge is not None
+    [export] = await identity.exports(scope, 1, None)
     await shop.deliver("orders/create", order(pending_number, customer=customer_number), f"{word}-pending")
-    return Full(shop, word, customer_id, customer_number, order_number, pending_number, f"K{pending_number}", versions)
+    key = f"K{pending_number}"
+    return Full(shop, word, customer_id, customer_number, order_number, pending_number, key, versions, merge.gone_id, export.id)

@@ -16,6 +16,8 @@ Connection = asyncpg.Connection  # type: ignore[type-arg]
 TENANT_TABLES = frozenset(
     {
         "audit_entries",
+        "customer_exports",
+        "customer_merges",
         "customers",
         "idempotency_keys",
         "inbox",
@@ -42,6 +44,8 @@ APPEND_ONLY = (
 PRIVILEGES = {
     "api_keys": {"SELECT", "INSERT", "UPDATE(expires_at,revoked_at)"},
     "audit_entries": {"SELECT", "INSERT"},
+    "customer_exports": {"SELECT", "INSERT", "UPDATE"},
+    "customer_merges": {"SELECT", "INSERT", "UPDATE"},
     "customers": {"SELECT", "INSERT", "UPDATE"},
     "idempotency_keys": {"SELECT", "INSERT"},
     "inbox": {"SELECT", "INSERT", "UPDATE"},

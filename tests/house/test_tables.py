@@ -26,12 +26,15 @@ TYPES = {
     "text": "TEXT",
     "timestamp with time zone": "TIMESTAMPTZ",
     "uuid": "UUID",
+    "uuid[]": "UUID[]",
 }
 
 
 def test_every_feature_with_tables_has_its_classes() -> None:
     assert sorted(CLASSES) == [
         "api_keys",
+        "customer_exports",
+        "customer_merges",
         "customers",
         "inbox",
         "merchants",

@@ -1,0 +1,43 @@
+"""Who is who: merges, guests, closed accounts, and what a person may ask of us."""
+
+from domain.identity.accounts import claim, delete, disable, enable
+from domain.identity.merging import merge, undo
+from domain.identity.privacy import redact, redact_shop, request_data, take_export, uninstalled
+from domain.identity.queries import Export, exported, exports
+from domain.identity.rules import (
+    AccountTold,
+    InvalidIdentity,
+    MergeConflict,
+    MergeTold,
+    PrivacyTold,
+    Redacted,
+    Uninstalled,
+    number_of,
+    read,
+)
+
+__all__ = [
+    "AccountTold",
+    "Export",
+    "InvalidIdentity",
+    "MergeConflict",
+    "MergeTold",
+    "PrivacyTold",
+    "Redacted",
+    "Uninstalled",
+    "claim",
+    "delete",
+    "disable",
+    "enable",
+    "exported",
+    "exports",
+    "merge",
+    "number_of",
+    "read",
+    "redact",
+    "redact_shop",
+    "request_data",
+    "take_export",
+    "undo",
+    "uninstalled",
+]

@@ -1,0 +1,147 @@
+"""Two customers turn out to be one: everything of the one who goes becomes the other's, and can go back."""
+
+from collections.abc import Collection
+from uuid import UUID
+
+import msgspec
+
+from domain import audit, customers, orders, points
+from domain.customers import Merge, Standing, State
+from domain.errors import NotFound
+from domain.identifiers import new_id
+from domain.identity.moves import MovedOrder, later_lots, move, move_back
+from domain.identity.rules import MergeConflict
+from domain.scope import Scope
+
+
+async def merge(scope: Scope, *, kept: int, gone: int, job_id: str | None = None) -> Merge | None:
+    """Make two of Shopify's customers one: points with their dates, debts, pending points and orders become those of who is kept.
+
+    Signup points that both were given are taken back once. Whoever looks for the one who goes is led to the other. Both are made
+    when they are new. Audited. Precondition: an open transaction. Returns None when it was done before, or was undone by staff
+    and is told again. Refusal: MERGE_CONFLICT when the one who is kept has been merged into the one who goes, or the one who
+    goes into a third.
+    """
+    if kept == gone:
+        raise MergeConflict("A customer cannot be merged into themself.", field=("kept",))
+    ids = await customers.ensure(scope, [kept, gone])
+    await orders.of_customer(scope, ids[gone])
+    held = await customers.lock(scope, set(ids.values()))
+    leaving, staying = _two(held, gone, kept)
+    if leaving.id in (staying.id, staying.merged_into):
+        raise MergeConflict("The one who is to be kept has been merged into the other.", field=("kept",))
+    earlier = await customers.merges_of(scope, leaving.id)
+    if leaving.merged_into is not None:
+        if leaving.merged_into == staying.id:
+            return None
+        raise MergeConflict("The one who is to go has been merged into another.", field=("gone",))
+    if any(one.kept_id == staying.id and (job_id is None or one.job_id in (None, job_id)) for one in earlier):
+        return None
+    done = await _merge(scope, leaving, staying, job_id, [one.id for one in held.values() if one.merged_into == leaving.id])
+    await audit.record(
+        scope,
+        "customer.merged",
+        f"gid://loyalnest/Customer/{leaving.id}",
+        after={"into": str(staying.id), "signup_taken_back": done.signup is not None},
+    )
+    return done
+
+
+def _two(held: dict[UUID, Standing], gone: int, kept: int) -> tuple[Standing, Standing]:
+    """The one who goes, as themself; and who stands for the one who is kept."""
+    by_number = {one.shopify_id: one for one in held.values()}
+    leaving, staying = by_number[gone], by_number[kept]
+    return leaving, held.get(staying.merged_into, staying) if staying.merged_into else staying
+
+
+async def _merge(scope: Scope, leaving: Standing, staying: Standing, job_id: str | None, redirected: list[UUID]) -> Merge:
+    merge_id = new_id()
+    cause = str(merge_id)
+    # Those whose orders were written while this waited for the customers are there now, and no more can come.
+    moving = await orders.of_customer(scope, leaving.id)
+    await points.hold_all(scope, (leaving.id, staying.id))
+    signup = await _take_back_signup(scope, leaving.id, staying.id, cause)
+    lots = await points.transfer(scope, from_id=leaving.id, to_id=staying.id, cause=cause)
+    moved = await move(scope, moving, lots, from_id=leaving.id, to_id=staying.id, cause=cause)
+    done = Merge(
+        merge_id,
+        leaving.id,
+        staying.id,
+        job_id,
+        scope.at,
+        None,
+        leaving.state.value,
+        staying.joined_at,
+        redirected,
+        signup,
+        msgspec.json.encode(moved).decode(),
+    )
+    await customers.link(scope, done)
+    await points.close(scope, [leaving.id], State.MERGED)
+    if staying.state is State.OPEN:
+        await orders.settle_again(scope, await orders.waiting_of(scope, staying.id))
+    else:
+        await orders.pause(scope, staying.id)
+    return done
+
+
+async def _take_back_signup(scope: Scope, leaving_id: UUID, staying_id: UUID, cause: str) -> int | None:
+    """Take back the signup points of the one who goes when the other has had them too. Returns for which Shopify number."""
+    leaving, staying = await customers.family(scope, leaving_id), await customers.family(scope, staying_id)
+    taken = await customers.signups_taken(scope, [*leaving, *staying])
+    given = await points.signups_of(scope, (set(leaving.values()) | set(staying.values())) - taken)
+    of_leaving = [one for one in given if one.number in leaving.values()]
+    if not of_leaving or len(of_leaving) == len(given):
+        return None
+    first = of_leaving[0]
+    await points.take_back(scope, leaving_id, first, cause)
+    return first.number
+
+
+async def undo(scope: Scope, *, customer_id: UUID) -> Merge:
+    """Take the merge of a customer back: every lot, date, debt and order is where it was. Audited.
+
+    What expired meanwhile has expired, as it would have; what an order gained or lost since stays with the order. Orders that
+    came since under the old number go along. Precondition: an open transaction.
+    Refusals: NOT_FOUND for who was not merged; MERGE_CONFLICT while who was kept is merged into another, or somebody is erased;
+    MERGE_SPENT when points that came by it have been spent, or points earned since have paid a debt that came by it.
+    """
+    merges = [one for one in await customers.merges_of(scope, customer_id) if one.undone_at is None]
+    if not merges:
+        raise NotFound("This customer was not merged into another.", field=("id",))
+    [merge] = merges
+    await orders.of_customer(scope, merge.kept_id)
+    held = await customers.lock(scope, {merge.gone_id, merge.kept_id})
+    leaving, staying = held[merge.gone_id], held[merge.kept_id]
+    if leaving.state is not State.MERGED or staying.state in (State.MERGED, State.REDACTED):
+        raise MergeConflict("Who was kept has been merged into another since, or somebody was erased.", field=("id",))
+    moved = {one.number: one for one in msgspec.json.decode(merge.orders, type=list[MovedOrder])}
+    theirs = await orders.of_customer(scope, merge.kept_id)
+    returning = [order for order in theirs if order.shopify_id in moved]
+    cause = str(merge.id)
+    arrived = await points.transfer_back(scope, cause=cause, later=later_lots(moved, returning), to_id=merge.gone_id)
+    await move_back(scope, moved, returning, arrived, to_id=merge.gone_id, cause=cause)
+    await customers.unlink(scope, merge)
+    await points.close(scope, [merge.gone_id], State(merge.gone_state))
+    await orders.settle_again(
+        scope, _named(theirs, {leaving.shopify_id, *(held[one].shopify_id for one in merge.redirected)}, moved)
+    )
+    if merge.gone_state == State.OPEN:
+        await orders.settle_again(scope, await orders.waiting_of(scope, merge.gone_id))
+    else:
+        await orders.pause(scope, merge.gone_id)
+    await audit.record(
+        scope, "customer.unmerged", f"gid://loyalnest/Customer/{merge.gone_id}", before={"into": str(merge.kept_id)}
+    )
+    return merge
+
+
+def _named(theirs: Collection[orders.Order], numbers: set[int], moved: Collection[int]) -> list[int]:
+    """The orders that name one of these customers and did not move with the merge: they came after it."""
+    found: list[int] = []
+    for order in theirs:
+        customer = orders.parse(order.snapshot).customer
+        owner = customer.id if customer else order.claimed_by
+        if owner in numbers and order.shopify_id not in moved:
+            found.append(order.shopify_id)
+    return found
