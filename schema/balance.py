@@ -75,7 +75,12 @@ class BalanceMutations:
         info: Info,
         customer_id: Annotated[strawberry.ID, strawberry.argument(description="The customer, by our global id.")],
         points: Annotated[Points, strawberry.argument(description="What to add; negative to take. Not zero.")],
-        reason: Annotated[str, strawberry.argument(description="Why, in 1 to 500 characters. The customer can read it.")],
+        reason: Annotated[
+            str,
+            strawberry.argument(
+                description="Why, in 1 to 500 characters. The customer can read it. It stays for ever, so name nobody."
+            ),
+        ],
         idempotency_key: Annotated[
             str, strawberry.argument(description="Any text of 1 to 255 characters that names this adjustment and no other.")
         ],

@@ -10,18 +10,32 @@ import strawberry
 
 from domain import customers
 from domain.customers import Customer as CustomerRow
-from domain.customers import Profile
+from domain.customers import Profile, State
 from domain.errors import DomainError
 from domain.scope import Door
 from schema.activity import CustomerActivity, activity_page
 from schema.context import Info
 from schema.doors import EVERYBODY, STAFF_AND_CUSTOMERS, STAFF_AND_PARTNERS
+from schema.enums import describe
 from schema.identifiers import gid, shopify_number, uuid_of
 from schema.lots import PointsLot, lots_page
 from schema.node import Node
 from schema.pagination import Connection, check_first, connection, read_cursor
 from schema.points import PointsTransaction, TransactionFilter, transactions_page
 from schema.scalars import Points
+
+describe(
+    State,
+    name="CustomerState",
+    description="How a customer stands. Only an open account earns and spends.",
+    values={
+        State.OPEN: "They earn and spend.",
+        State.DISABLED: "The shop has disabled the account: nothing is earned or spent, and orders wait until it is enabled.",
+        State.DELETED: "The shop has deleted the customer. Who they were is forgotten.",
+        State.MERGED: "They were merged into another customer, `mergedInto`, who has their points and orders.",
+        State.REDACTED: "Who they were was erased because they asked for it. The entries stay, without a name.",
+    },
+)
 
 
 @strawberry.type(description="A customer of the merchant's shop, with the one account of points that they have.")
@@ -40,6 +54,19 @@ class Customer(Node):
     joined_at: datetime | None = strawberry.field(
         description="When the shop says the customer came to be; null while only an order has named them."
     )
+
+    state: State = strawberry.field(description="How the customer stands.")
+
+    @strawberry.field(
+        description="Who has the points and orders of a customer that was merged; null for everybody else.",
+        extensions=[STAFF_AND_PARTNERS],
+    )
+    async def merged_into(self, info: Info) -> Customer | None:
+        """Always the last of several merges."""
+        if self.row.merged_into is None:
+            return None
+        found = await info.context.customers.load(self.row.merged_into)
+        return customer(found) if found else None
 
     @strawberry.field(description="The customer's e-mail address.", extensions=[STAFF_AND_CUSTOMERS])
     def email(self) -> str | None:
@@ -106,6 +133,7 @@ def customer(row: CustomerRow) -> Customer:
         points_pending=Points(row.pending),
         points_version=Points(row.version),
         joined_at=row.joined_at,
+        state=State(row.state),
     )
 
 

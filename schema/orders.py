@@ -40,7 +40,9 @@ class Order(Node):
     points_confirmed: Points = strawberry.field(description="Of these, what is booked to the balance.")
     points_pending: Points = strawberry.field(description="Of these, what is booked as pending.")
     reason: str | None = strawberry.field(
-        description="Why it earns nothing: NO_PROGRAM, PROGRAM_OFF, TEST_ORDER, NO_CUSTOMER, NOTHING_ELIGIBLE and others."
+        description="Why it earns nothing: NO_PROGRAM, PROGRAM_OFF, TEST_ORDER, NO_CUSTOMER, NOTHING_ELIGIBLE and others. "
+        "GUEST_UNCLAIMED: a guest's order waits for a customer with its e-mail address, verified. ACCOUNT_CLOSED: it is not "
+        "booked while its customer is disabled, deleted or erased."
     )
 
     @strawberry.field(description="How the points came about, or why there are none; null without a program.")

@@ -18,6 +18,7 @@ from schema.documents import CACHE_DOCUMENTS, CACHE_VALIDATION, LIMIT_TOKENS
 from schema.doors import EVERYBODY
 from schema.errors import CodedErrors, log_bugs
 from schema.identifiers import key_of, type_of, uuid_of
+from schema.identity import IdentityMutations, IdentityQueries, visible_export
 from schema.inbox import InboxMutations, InboxQueries, visible_delivery
 from schema.merchants import MerchantMutations, MerchantQueries
 from schema.node import Node
@@ -53,6 +54,7 @@ def _number(key: str | None) -> int | None:
 
 _NODES: dict[str, Callable[[Info, str], Awaitable[Node | None]]] = {
     "Customer": _customer,
+    "CustomerExport": visible_export,
     "Order": _order,
     "PointsTransaction": visible_transaction,
     "Program": _program,
@@ -62,7 +64,16 @@ _NODES: dict[str, Callable[[Info, str], Awaitable[Node | None]]] = {
 
 
 @strawberry.type(description="What can be asked. The merchant is always the credential's.")
-class Query(CustomerQueries, PointsQueries, ProgramQueries, OrderQueries, InboxQueries, MerchantQueries, BalanceQueries):
+class Query(
+    BalanceQueries,
+    CustomerQueries,
+    IdentityQueries,
+    InboxQueries,
+    MerchantQueries,
+    OrderQueries,
+    PointsQueries,
+    ProgramQueries,
+):
     """The root of queries."""
 
     @strawberry.field(
@@ -83,7 +94,14 @@ class Query(CustomerQueries, PointsQueries, ProgramQueries, OrderQueries, InboxQ
         "Commands that move points take an `idempotencyKey`."
     )
 )
-class Mutation(BalanceMutations, ProgramMutations, InboxMutations, MerchantMutations, StoreMutations):
+class Mutation(
+    BalanceMutations,
+    IdentityMutations,
+    InboxMutations,
+    MerchantMutations,
+    ProgramMutations,
+    StoreMutations,
+):
     """The root of commands."""
 
 

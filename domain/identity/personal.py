@@ -45,6 +45,9 @@ PERSONAL: dict[str, Kept] = {
     "customer_merges": Kept("gone_id", {}, told=("kept_id", "merged_at", "undone_at")),
     "points_accounts": Kept("customer_id", {}, told=("customer_id", "balance", "pending", "closed")),
     "points_lots": Kept("customer_id", {}, told=("lot", "points", "remaining", "expired", "expires_at")),
+    "points_notices": Kept(
+        "customer_id", {}, told=("position", "number", "kind", "payload", "occurred_at"), documents=("payload",)
+    ),
     "points_transactions": Kept(
         "customer_id",
         {},

@@ -38,6 +38,7 @@ FREE = {
     "points_accounts": {"customer_id", "balance", "pending", "version", "last_hash", "active_at", "closed"},
     "points_lot_moves": {"customer_id", "position", "lot", "points"},
     "points_lots": {"customer_id", "lot", "points", "remaining", "expired", "expires_at"},
+    "points_notices": {"customer_id", "position", "number", "kind", "cause", "payload", "occurred_at"},
     # A reason is written by staff, who are told to name nobody; it is hashed into the chain and cannot be taken out of it.
     "points_transactions": {
         *("customer_id", "position", "type", "points", "pending", "balance_after", "pending_after", "source", "external_id"),
@@ -45,6 +46,7 @@ FREE = {
         *("expires_at", "shares"),
     },
     "program_drafts": {"definition", "revision", "updated_at", "updated_by"},
+    "schedules": {"job", "due_at"},
     "program_versions": {"version", "definition", "effective_from", "published_at", "published_by"},
 }
 """The columns of every table, but for merchant_id, that say nothing of who a customer is."""

@@ -71,6 +71,8 @@ def test_commands_are_for_staff() -> None:
         for field in Mutation.__strawberry_definition__.fields  # type: ignore[attr-defined]
     }
     assert doors == {
+        "customer_export_take": {Door.STAFF},
+        "customer_merge_undo": {Door.STAFF},
         "points_adjust": {Door.STAFF},
         "program_draft_discard": {Door.STAFF},
         "program_draft_update": {Door.STAFF},

@@ -25,7 +25,7 @@ from tests.house.selection import CORE, selection
 from tests.house.test_catalog import TENANT_TABLES, contents
 from tests.shop import open_shop
 
-NODES = ("Customer", "Order", "PointsTransaction", "Program", "WebhookDelivery")
+NODES = ("Customer", "CustomerExport", "Order", "PointsTransaction", "Program", "WebhookDelivery")
 _REQUEST_ID = re.compile(r'"requestId":\s*"[^"]*"')
 _keys = itertools.count(1)
 
@@ -40,6 +40,8 @@ class Thing:
     transaction: str
     program: str
     delivery: str
+    merged: str
+    export: str
     email: str
     cursors: dict[str, str]
     key: str
@@ -55,6 +57,8 @@ class Thing:
             f"gid://loyalnest/PointsTransaction/{full.customer_id}.1",
             f"gid://loyalnest/Program/{full.versions}",
             f"gid://loyalnest/WebhookDelivery/{full.word}-pending",
+            f"gid://loyalnest/Customer/{full.merged_id}",
+            f"gid://loyalnest/CustomerExport/{full.export_id}",
             full.email,
             cursors,
             full.key,
@@ -72,6 +76,8 @@ class Thing:
             f"gid://loyalnest/PointsTransaction/{nobody}.1",
             "gid://loyalnest/Program/99",
             f"gid://loyalnest/WebhookDelivery/{nobody}",
+            f"gid://loyalnest/Customer/{nobody}",
+            f"gid://loyalnest/CustomerExport/{nobody}",
             "nobody@example.com",
             cursors,
             f"fresh {next(_keys)}",
@@ -82,6 +88,7 @@ class Thing:
         """A global id of each type."""
         return {
             "Customer": self.customer,
+            "CustomerExport": self.export,
             "Order": f"gid://loyalnest/Order/{self.order_number}",
             "PointsTransaction": self.transaction,
             "Program": self.program,
@@ -113,6 +120,8 @@ def with_ids(thing: Thing) -> dict[str, list[dict[str, Any]]]:
         "webhookDeliveryRetry": [{"id": thing.delivery}],
         "storeJoin": [{"shopDomain": thing.shop}],
         "storeRemove": [{"shopDomain": thing.shop}],
+        "customerMergeUndo": [{"id": thing.merged}],
+        "customerExportTake": [{"id": thing.export}],
         "balanceUpdated": [{"customerId": thing.customer}, {"customerId": thing.customer, "since": 0}],
         "pointsBalance": [
             {"customerId": thing.customer},
@@ -137,6 +146,7 @@ def without_ids(own: Thing, foreign: Thing) -> dict[str, list[dict[str, Any]]]:
             {"first": 10, "filter": {"status": "PENDING", "topic": "orders/create"}},
             {"first": 10, "after": foreign.cursors["webhookDeliveries"]},
         ],
+        "customerExports": [{"first": 10}, {"first": 10, "after": foreign.cursors["customerExports"]}],
         "webhookDeliveriesRetry": [{"filter": {"status": "PENDING"}}],
         "simulateOrder": [{"order": CART}, {"order": CART, "draft": True}],
         # The other shop's key is a key like any other here.
@@ -202,10 +212,13 @@ class Probe:
         return _REQUEST_ID.sub("", json.dumps({"data": first.data, "errors": errors}))
 
 
+LISTS = ("customerExports", "customers", "pointsTransactions", "programVersions", "webhookDeliveries")
+
+
 async def cursors(full: Full) -> dict[str, str]:
     """A real cursor of each list."""
     found: dict[str, str] = {}
-    for name in ("customers", "pointsTransactions", "programVersions", "webhookDeliveries"):
+    for name in LISTS:
         data = await full.shop.data(f"{{ {name}(first: 1) {{ pageInfo {{ endCursor }} }} }}")
         found[name] = data[name]["pageInfo"]["endCursor"]
     return found
@@ -227,7 +240,7 @@ async def probe(application: object) -> Probe:
 
 OWN_ACCOUNT = ("customer", "balanceUpdated", "pointsBalance", "customerActivity")
 DOORS = (Door.STAFF, Door.CUSTOMER, Door.PARTNER)
-EMPTY = Thing(*[""] * 7, dict.fromkeys(("customers", "pointsTransactions", "programVersions", "webhookDeliveries"), ""), "", "")
+EMPTY = Thing(*[""] * 9, dict.fromkeys(LISTS, ""), "", "")
 
 
 def test_every_root_field_and_argument_is_probed() -> None:
@@ -261,6 +274,8 @@ def test_every_argument_that_names_a_thing_is_probed_with_a_foreign_one() -> Non
         "customerActivity(customerId)",
         "customer(id)",
         "customer(shopifyId)",
+        "customerExportTake(id)",
+        "customerMergeUndo(id)",
         "node(id)",
         "order(shopifyId)",
         "pointsAdjust(customerId)",

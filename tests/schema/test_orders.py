@@ -74,7 +74,8 @@ async def test_a_paid_order_shows_all_that_was_booked(shop: Shop) -> None:
     ("changes", "definition", "reason"),
     [
         ({"test": True}, rate(10), "TEST_ORDER"),
-        ({"customer": None}, rate(10), "NO_CUSTOMER"),
+        ({"customer": None}, rate(10), "GUEST_UNCLAIMED"),
+        ({"customer": None, "email": None}, rate(10), "NO_CUSTOMER"),
         ({}, rate(10, enabled=False), "PROGRAM_OFF"),
         ({}, None, "NO_PROGRAM"),
         ({"line_items": [line(gift_card=True)]}, rate(10), "NOTHING_ELIGIBLE"),
