@@ -15,6 +15,7 @@ from api.doorbells import listen
 from api.graphql import graphql_http
 from api.playground import playground_routes
 from api.process import Process
+from api.reviews import judgeme_webhook, yotpo_webhook
 from api.ring import Ring
 from api.socket import GraphQLSocket
 from api.webhooks import shopify_webhook
@@ -98,6 +99,8 @@ def create_app() -> Litestar:
             graphql_http,
             GraphQLSocket,
             shopify_webhook,
+            judgeme_webhook,
+            yotpo_webhook,
             health.live,
             health.ready,
             *(playground_routes() if configured.environment == "development" else ()),

@@ -26,6 +26,10 @@ class Collision(Exception):
     """Another transaction did the same thing at the same time and was first: this one is to be run again."""
 
 
+COLLISIONS = (Collision, asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+"""What two transactions on the same rows may meet. Nothing of the one that met it was written, and it is run again."""
+
+
 class TenantConnection(asyncpg.Connection):  # pyright: ignore[reportMissingTypeArgument] -- not subscriptable at run time
     """A connection that knows which merchant's rows it can see."""
 

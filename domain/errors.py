@@ -45,6 +45,13 @@ class Code(StrEnum):
     # Several shops of one merchant.
     STORE_IN_USE = "STORE_IN_USE"
     STORE_DIFFERS = "STORE_DIFFERS"
+    # Actions.
+    ACTION_NOT_OFFERED = "ACTION_NOT_OFFERED"
+    DATE_INVALID = "DATE_INVALID"
+    INSTANT_INVALID = "INSTANT_INVALID"
+    REVIEW_INVALID = "REVIEW_INVALID"
+    SECRET_INVALID = "SECRET_INVALID"  # noqa: S105 -- a code
+    TOO_MANY = "TOO_MANY"
 
 
 class DomainError(Exception):

@@ -9,6 +9,7 @@ import asyncpg
 
 from domain import db
 from domain.errors import DomainError
+from domain.scope import Scope
 from schema.context import Info
 from schema.errors import user_error
 
@@ -17,6 +18,10 @@ Payload = TypeVar("Payload")
 
 UNSTORABLE = (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError)
 """What PostgreSQL says of the character U+0000, in text and in JSON: the only one of Unicode that it cannot hold."""
+
+
+ATTEMPTS = 3
+"""How often a command is tried that meets a worker at the same accounts, or another one that writes the same new row."""
 
 
 def command(
@@ -31,8 +36,7 @@ def command(
     async def run(self: Any, info: Info, *arguments: P.args, **options: P.kwargs) -> Payload:
         context = info.context
         try:
-            async with db.transaction(context.scope):
-                payload = await resolver(self, info, *arguments, **options)
+            payload = await _in_transaction(context.scope, lambda: resolver(self, info, *arguments, **options))
         except DomainError as error:
             return _payload_type(resolver)(user_errors=[user_error(error)])
         except UNSTORABLE:
@@ -42,6 +46,18 @@ def command(
         return payload
 
     return run
+
+
+async def _in_transaction(scope: Scope, act: Callable[[], Awaitable[Payload]]) -> Payload:
+    """Run `act` in a transaction, and again when it collides: nothing of it was written then, and whoever won has finished."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            async with db.transaction(scope):
+                return await act()
+        except db.COLLISIONS:
+            if attempt == ATTEMPTS:
+                raise
+    raise AssertionError("the last attempt returns or raises")
 
 
 @functools.cache

@@ -13,6 +13,7 @@ from domain.programs import Clawback, Definition, InvalidProgram, Unit
 from domain.programs import Period as PeriodValue
 from domain.programs import PointsName as PointsNameValue
 from schema.enums import describe
+from schema.program_actions import ProgramActions, ProgramActionsInput, actions_of, actions_shown
 from schema.scalars import Points
 
 RATE_RULE = "purchase"
@@ -128,6 +129,7 @@ class ProgramDefinition:
     clawback: Clawback = strawberry.field(description="How far a refund goes for points that have been spent already.")
     b2b_orders: bool = strawberry.field(description="Whether orders of companies earn.")
     draft_orders: bool = strawberry.field(description="Whether orders that began as a draft of the staff earn.")
+    actions: ProgramActions = strawberry.field(description="What is given for other things than orders and joining.")
     earning: JSON = strawberry.field(description="The whole earning definition, as the core reads it.")
 
 
@@ -208,6 +210,9 @@ class ProgramDraftInput:
     draft_orders: bool | None = strawberry.field(
         default=None, description="Whether orders that began as a draft of the staff earn."
     )
+    actions: ProgramActionsInput | None = strawberry.field(
+        default=None, description="What to give for other things than orders and joining; it replaces all that the draft has."
+    )
     earning: JSON | None = strawberry.field(
         default=None,
         description="The whole earning definition, as the core reads it; the fields above are applied on top of it.",
@@ -240,6 +245,7 @@ def program_definition(definition: Definition) -> ProgramDefinition:
         clawback=definition.clawback,
         b2b_orders=definition.b2b_orders,
         draft_orders=definition.draft_orders,
+        actions=actions_shown(definition.actions),
         earning=JSON(definition.earning),
     )
 
@@ -266,6 +272,7 @@ def edited(current: Definition, input: ProgramDraftInput) -> Definition:
         "clawback": input.clawback,
         "b2b_orders": input.b2b_orders,
         "draft_orders": input.draft_orders,
+        "actions": input.actions and actions_of(input.actions),
     }
     given = {name: value for name, value in changes.items() if value is not None}
     # Here null says something: that there is no such period.

@@ -45,6 +45,12 @@ _DESCRIPTIONS = {
     Code.CLOCK_TOO_FAR: "The sandbox's clock would be more than ten years ahead of the real one.",
     Code.STORE_IN_USE: "The shop has something of its own, or is the merchant's already.",
     Code.STORE_DIFFERS: "The two shops have different currencies, or one of them is a sandbox.",
+    Code.ACTION_NOT_OFFERED: "The program gives nothing for this.",
+    Code.DATE_INVALID: "No calendar has this date, or it lies ahead.",
+    Code.INSTANT_INVALID: "An instant has no time zone, has not come yet, or lies before the year 2000.",
+    Code.REVIEW_INVALID: "The body is no review of this provider. Met by the provider's webhook, never in an answer of GraphQL.",
+    Code.SECRET_INVALID: "The secret is too short, too long, or holds a character that cannot be printed.",
+    Code.TOO_MANY: "A list has more items than are taken at once.",
 }
 
 describe(

@@ -61,9 +61,11 @@ class PointsTransaction(Node):
     balance_after: Points = strawberry.field(description="The balance after it.")
     pending_after: Points = strawberry.field(description="The pending points after it.")
     occurred_at: datetime = strawberry.field(description="When it was booked.")
-    source: str = strawberry.field(description="What caused it: `order`, `signup` or `adjustment`.")
+    source: str = strawberry.field(
+        description="What caused it: `order`, `signup`, `adjustment`, or the kind of an `ActionClaim` such as `birthday`."
+    )
     source_id: str = strawberry.field(
-        description="Which one: the order's or the customer's Shopify number, or the command's key."
+        description="Which one: the order's or the customer's Shopify number, the command's key, or the key of the `ActionClaim`."
     )
     purpose: str = strawberry.field(
         description="What the entry is to its cause, such as `pending:1`: the order's first entry. Once per cause."

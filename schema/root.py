@@ -10,6 +10,7 @@ from graphql import GraphQLError
 from strawberry.types import ExecutionContext
 
 from domain import programs
+from schema.actions import ActionMutations, ActionQueries
 from schema.balance import ActivitySubscriptions, BalanceMutations, BalanceSubscriptions
 from schema.balances import BalanceQueries
 from schema.context import Info
@@ -65,6 +66,7 @@ _NODES: dict[str, Callable[[Info, str], Awaitable[Node | None]]] = {
 
 @strawberry.type(description="What can be asked. The merchant is always the credential's.")
 class Query(
+    ActionQueries,
     BalanceQueries,
     CustomerQueries,
     IdentityQueries,
@@ -95,6 +97,7 @@ class Query(
     )
 )
 class Mutation(
+    ActionMutations,
     BalanceMutations,
     IdentityMutations,
     InboxMutations,

@@ -8,6 +8,7 @@ from uuid import UUID
 import asyncpg
 import dramatiq
 
+from workers.actions import give_birthdays, mature_claims, settle_reviews
 from workers.inbox import work_off_inbox
 from workers.orders import mature_orders
 from workers.points import daily_work, expire_points
@@ -39,6 +40,9 @@ DUE = (
     Due(mature_orders, "orders", "matures_at"),
     Due(expire_points, "points_lots", "expires_at", "remaining > 0"),
     Due(daily_work, "schedules", "due_at", "job = 'daily'"),
+    Due(mature_claims, "action_claims", "matures_at"),
+    Due(give_birthdays, "birthdays", "due_at"),
+    Due(settle_reviews, "reviews", "due_at"),
 )
 """Everything that becomes due. A feature adds its line here, and nothing else has to know of it."""
 

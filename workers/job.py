@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 from uuid import UUID
 
-import asyncpg
 import dramatiq
 
 from domain import db, merchants, scope
@@ -13,8 +12,6 @@ from domain.scope import Scope
 from workers.broker import broker
 
 COLLISIONS_MAX = 5
-COLLISIONS = (db.Collision, asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
-"""What two workers on the same rows may meet; the transaction is run again from its beginning."""
 
 R = TypeVar("R")
 Work = Callable[[Scope], Awaitable[None]]
@@ -46,7 +43,7 @@ async def in_transaction(within: Scope, act: Callable[[], Awaitable[R]]) -> R:
         try:
             async with db.transaction(within):
                 return await act()
-        except COLLISIONS as error:
+        except db.COLLISIONS as error:
             if attempt == COLLISIONS_MAX:
                 raise
             log.info("job.collision", attempt=attempt, error=type(error).__name__, merchant_id=str(within.merchant_id))

@@ -2,7 +2,7 @@
 
 from domain.customers.commands import Owner, arrive, ensure, owners
 from domain.customers.merges import Merge, link, merges_of, signups_taken, unlink, way_of
-from domain.customers.queries import Customer, by_id, by_ids, by_shopify_id, page
+from domain.customers.queries import Customer, by_email_terms, by_id, by_ids, by_shopify_id, page
 from domain.customers.rules import CustomerSnapshot, Profile, State, keep
 from domain.customers.states import (
     Standing,
@@ -24,6 +24,7 @@ __all__ = [
     "Standing",
     "State",
     "arrive",
+    "by_email_terms",
     "by_id",
     "by_ids",
     "by_shopify_id",

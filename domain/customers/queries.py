@@ -1,5 +1,6 @@
 """Reading customers, each with the figures of the one account that they have."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -70,6 +71,21 @@ async def by_ids(scope: Scope, customer_ids: list[UUID]) -> dict[UUID, Customer]
     async with db.connection(scope) as connection:
         rows = await connection.fetch(f"{_SELECT} and c.id = any ($2)", scope.merchant_id, customer_ids)
     return {row["id"]: _customer(row) for row in rows}
+
+
+async def by_email_terms(scope: Scope, terms: Collection[bytes]) -> dict[bytes, UUID]:
+    """The customers whose e-mail has one of these search terms. A word of a name that looks like an e-mail is none."""
+    if not terms:
+        return {}
+    async with db.connection(scope) as connection:
+        rows = await connection.fetch(f"{_SELECT} and c.search_terms && $2 order by c.id", scope.merchant_id, list(terms))
+    found: dict[bytes, UUID] = {}
+    for customer in map(_customer, rows):
+        email = customer.profile().email
+        term = None if email is None else search_term(scope.merchant_id, email)
+        if term in terms and term is not None:
+            found.setdefault(term, customer.id)
+    return found
 
 
 async def page(scope: Scope, first: int, after: UUID | None, query: str | None) -> list[Customer]:

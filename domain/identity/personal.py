@@ -35,6 +35,14 @@ class Kept:
 
 
 PERSONAL: dict[str, Kept] = {
+    "action_claims": Kept(
+        "customer_id", {}, told=("kind", "key", "rule", "occurred_at", "deserved", "reason", "posted_points", "posted_pending")
+    ),
+    "action_spendings": Kept("customer_id", {}, told=("key", "currency", "spent_minor", "placed_at", "paid_at")),
+    # When the next gift is due is the birthday, but for the year.
+    "birthdays": Kept(
+        "customer_id", {"sealed": "null", "due_at": "null"}, sealed={"sealed": "customer_id"}, told=("set_at", "changes")
+    ),
     "customers": Kept(
         "id",
         {"profile": "null", "search_terms": "'{}'", "email_term": "null"},
@@ -58,6 +66,12 @@ PERSONAL: dict[str, Kept] = {
         {"email_term": "null"},
         told=("shopify_id", "created_at", "snapshot", "facts", "deserved", "reason", "posted_points", "posted_pending"),
         documents=("snapshot", "facts"),
+    ),
+    "reviews": Kept(
+        "customer_id", {"email_term": "null"}, told=("provider", "review_id", "published", "written_at", "updated_at")
+    ),
+    "till_entries": Kept(
+        "customer_id", {}, told=("client_id", "kind", "sale_id", "currency", "amount_minor", "occurred_at", "received_at")
     ),
     INBOX: Kept(None, {"profile": "null"}),
 }

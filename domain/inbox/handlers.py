@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from domain import customers, identity, orders, points
+from domain import actions, customers, identity, orders, points
 from domain.customers import CustomerSnapshot, Profile
 from domain.inbox.kinds import TOPICS, Kind
 from domain.inbox.persons import accounts, installations, merges, privacy
@@ -45,6 +45,7 @@ async def _customers(scope: Scope, waiting: Sequence[Waiting]) -> set[str]:
     joined = await customers.arrive(scope, arrivals)
     await points.award_signups(scope, joined)
     await identity.claim(scope, {snapshot.id for snapshot, _ in arrivals})
+    await actions.meet(scope, {profile.email for _, profile in arrivals if profile.email})
     return {customer_key(snapshot.id) for snapshot, _ in arrivals}
 
 

@@ -55,6 +55,14 @@ async def locked(scope: Scope) -> Merchant:
     return Merchant(*row)
 
 
+async def shop_domain(scope: Scope) -> str:
+    """The domain of the scope's own shop, within a transaction too."""
+    async with db.connection(scope) as connection:
+        found = await connection.fetchval("select shop_domain from merchants where id = $1", scope.merchant_id)
+    assert found is not None, "a scope's merchant is there"
+    return found
+
+
 async def by_shop_domain(shop_domain: str) -> Merchant | None:
     """The merchant for whom the shop with this domain speaks, such as cedar.myshopify.com: its own, or the one that it joined."""
     async with db.reference() as connection:

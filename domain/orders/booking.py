@@ -12,8 +12,8 @@ import msgspec
 from msgspec.structs import replace
 
 from domain.orders.queries import Order
-from domain.points import Entry, Lot, TransactionType
-from domain.programs import Clawback, ProgramVersion
+from domain.points import Entry, Lot, Reversal, TransactionType
+from domain.programs import ProgramVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,45 +55,6 @@ def settle(order: Order, version: ProgramVersion | None, at: datetime, shares: s
         settled = _posted(settled, 0, gain)
         entries.append(_entry(settled, version, 0, gain, "pending"))
     return Settlement(settled, entries, max(-change, 0) - lost_pending)
-
-
-@dataclass(frozen=True, slots=True)
-class Reversal:
-    """How what an order owes is met: out of which lots, out of the rest of the balance, and what is not taken."""
-
-    own: list[tuple[int, int]]
-    others: int
-    absorbed: int
-    seized: int
-    forgiven: int
-
-
-def reversal(owed: int, own: Sequence[Lot], *, absorbed_before: int, balance: int, seizable: int, policy: Clawback) -> Reversal:
-    """Meet what is owed from the order's own lots first, the newest first; then by the program's policy.
-
-    Points of the order that have expired are gone already and are not taken a second time. seizable: pending points of the
-    customer's other orders, for the policy that goes there before it goes to the balance.
-    """
-    left = owed
-    taken: list[tuple[int, int]] = []
-    for lot in sorted(own, key=lambda one: one.lot, reverse=True):
-        part = min(left, lot.remaining)
-        if part:
-            taken.append((lot.lot, part))
-            left -= part
-    absorbed = min(left, max(0, sum(lot.expired for lot in own) - absorbed_before))
-    left -= absorbed
-    spare = max(0, balance) - (owed - left - absorbed)
-    seized = min(left, seizable) if policy is Clawback.PENDING_FIRST else 0
-    left -= seized
-    match policy:
-        case Clawback.UNLIMITED:
-            others = left
-        case Clawback.WITHIN_BALANCE | Clawback.PENDING_FIRST:
-            others = min(left, spare)
-        case Clawback.FORGIVE:
-            others = 0
-    return Reversal(taken, others, absorbed, seized, left - others)
 
 
 def reversal_entries(

@@ -1,13 +1,15 @@
 """Booking what orders deserve: one function for every delivery, in any order, any number of times."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from msgspec.structs import replace
 
-from domain import programs
+from domain import actions, programs
+from domain.actions import Spending
 from domain.orders.booking import line_shares
 from domain.orders.evaluation import evaluate, histories_of
 from domain.orders.facts import NOTHING, Fact, Facts, facts_text, learn
@@ -107,6 +109,29 @@ async def _settle(
         )
     by_number = {frozen.version: frozen for frozen in versions.values() if frozen}
     await book(scope, states, by_number, shares, fresh={number for number in newest if number not in kept})
+    await actions.count(scope, [_spending(state, by_number) for state in states])
+
+
+class _Counted(msgspec.Struct):
+    """What of a trace says how much was spent."""
+
+    base_minor: int
+
+
+NOT_SPENT = frozenset({"TEST_ORDER", "NO_CUSTOMER", "PROGRAM_OFF"})
+"""Why the core gives nothing for an order whatever was spent on it."""
+
+
+def _spending(order: Order, versions: Mapping[int, ProgramVersion]) -> Spending:
+    """What counts towards goals of an order as it is now."""
+    version = versions.get(order.program_version or 0)
+    spent = 0
+    # Read only where somebody asks: most programs have no goals.
+    if version is not None and version.definition.actions.goals and order.trace is not None and order.reason not in NOT_SPENT:
+        spent = msgspec.json.decode(order.trace, type=_Counted).base_minor
+    return Spending(
+        f"order/{order.shopify_id}", order.customer_id, version, order.currency, spent, order.created_at, order.paid_at
+    )
 
 
 async def _wait(

@@ -8,7 +8,6 @@ from domain import db, points
 from domain.orders.booking import (
     hold_entries,
     is_confirmed,
-    reversal,
     reversal_entries,
     seize_entry,
     settle,
@@ -64,7 +63,7 @@ async def _take_back(scope: Scope, number: int, versions: Versions, shares: str 
     if owed > 0:
         others = await pending_of(scope, customer_id, number) if policy is Clawback.PENDING_FIRST else []
         standing = await points.hold(scope, customer_id, order.lots)
-        met = reversal(
+        met = points.reversal(
             owed,
             list(standing.lots.values()),
             # What expired before a merge lies in another account, and is gone all the same.

@@ -1,5 +1,6 @@
 """The ledger: the only package that writes it."""
 
+from domain.points.clawback import Reversal, reversal
 from domain.points.commands import Posted, adjust, award_signups, close, post
 from domain.points.inactivity import Inactivity, expire_inactive, inactivity
 from domain.points.lots import Lot, NothingToRestore, Standing, expire, expiring_lots, hold, open_lots, restore
@@ -53,6 +54,7 @@ __all__ = [
     "Notice",
     "PointsOutOfRange",
     "Posted",
+    "Reversal",
     "Signup",
     "Standing",
     "Transaction",
@@ -78,6 +80,7 @@ __all__ = [
     "page",
     "post",
     "restore",
+    "reversal",
     "signups_of",
     "since",
     "take_back",

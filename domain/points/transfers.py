@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from domain import db
-from domain.errors import Code, DomainError
+from domain.errors import Code, DomainError, NotFound
 from domain.points.commands import post
 from domain.points.rules import Entry, TransactionType
 from domain.scope import Scope
@@ -34,13 +34,19 @@ class Arrived:
 
 
 async def hold_all(scope: Scope, customer_ids: Iterable[UUID]) -> None:
-    """Lock accounts, in the order of their ids, until the transaction ends."""
+    """Lock these accounts until the transaction ends, in the order of their ids. Raises NotFound unless all are there.
+
+    Precondition: an open transaction; one that holds other accounts already may meet a deadlock, and is then run again.
+    """
+    wanted = sorted(set(customer_ids))
     async with db.connection(scope) as connection:
-        await connection.execute(
-            "select from points_accounts where merchant_id = $1 and customer_id = any ($2) order by customer_id for update",
+        held = await connection.fetch(
+            "select 1 from points_accounts where merchant_id = $1 and customer_id = any ($2) order by customer_id for update",
             scope.merchant_id,
-            sorted(customer_ids),
+            wanted,
         )
+    if len(held) < len(wanted):
+        raise NotFound("There is no such customer.", field=("customerId",))
 
 
 async def transfer(scope: Scope, *, from_id: UUID, to_id: UUID, cause: str) -> dict[int, int]:

@@ -4,7 +4,8 @@ from datetime import datetime
 
 from domain import audit, calendar, db, schedules
 from domain.errors import Code, DomainError
-from domain.programs.queries import Draft, ProgramVersion, draft, version
+from domain.programs.actions import check_goals_kept
+from domain.programs.queries import Draft, ProgramVersion, draft, every, version
 from domain.programs.rules import Definition, check_answerable, definition_text, validate
 from domain.scope import Scope
 
@@ -68,7 +69,7 @@ async def publish(scope: Scope, *, revision: int | None = None, effective_from: 
 
     effective_from: another instant than now, for a first version that shall count orders from before it.
     Refusals: DRAFT_MISSING, DRAFT_CHANGED when `revision` is not the draft's, and PROGRAM_INVALID when it asks for what
-    orders do not tell.
+    orders do not tell, or gives a goal other terms than it was published with.
     """
     async with db.connection(scope) as connection:
         await _lock(scope, connection)
@@ -78,6 +79,7 @@ async def publish(scope: Scope, *, revision: int | None = None, effective_from: 
         _check_revision(current, revision)
         validate(current.definition)
         check_answerable(current.definition)
+        check_goals_kept(current.definition.actions, [one.definition.actions for one in await every(scope)])
         number: int = await connection.fetchval(
             """
             insert into program_versions (merchant_id, version, definition, effective_from, published_at, published_by)

@@ -57,11 +57,15 @@ async def in_force(scope: Scope, at: datetime) -> ProgramVersion | None:
 
 async def in_force_each(scope: Scope, instants: Sequence[datetime]) -> list[ProgramVersion | None]:
     """The version in force at each of the instants, in one query."""
+    newest_first = (await every(scope))[::-1]
+    return [next((one for one in newest_first if one.effective_from <= at), None) for at in instants]
+
+
+async def every(scope: Scope) -> list[ProgramVersion]:
+    """All published versions, oldest first."""
     async with db.connection(scope) as connection:
         rows = await connection.fetch(f"{_SELECT} order by version", scope.merchant_id)
-    history = [_version(scope, row) for row in rows]
-    newest_first = history[::-1]
-    return [next((one for one in newest_first if one.effective_from <= at), None) for at in instants]
+    return [_version(scope, row) for row in rows]
 
 
 async def version(scope: Scope, number: int) -> ProgramVersion | None:

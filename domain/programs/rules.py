@@ -12,6 +12,7 @@ from loyalty_native import LoyaltyError, Program
 
 from domain import calendar
 from domain.errors import Code, DomainError
+from domain.programs.actions import Actions, validate_actions
 
 SIGNUP_POINTS_MAX = 1_000_000_000
 HOLD_DAYS_MAX = 365
@@ -66,7 +67,7 @@ class Definition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     local day, from when it became spendable. inactivity_expires_after: when everything expires that is spendable, counted from
     the last time the customer earned or spent. expiry_warning_days: how long before either the customer is told; 0 for never.
     restore_grace_days: what points that a refund gives back get on top of their expiry. b2b_orders, draft_orders: whether
-    orders of companies, and orders that began as a draft of the staff, earn.
+    orders of companies, and orders that began as a draft of the staff, earn. actions: what else than orders and joining earns.
     """
 
     earning: dict[str, Any]
@@ -82,6 +83,7 @@ class Definition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     clawback: Clawback = Clawback.UNLIMITED
     b2b_orders: bool = False
     draft_orders: bool = False
+    actions: Actions = Actions()
 
     def expires_at(self, since: datetime) -> datetime | None:
         """When a lot expires that became spendable at `since`: the end of the last local day, or None for never."""
@@ -120,6 +122,7 @@ def validate(definition: Definition) -> None:
         if not name.strip() or len(name) > NAME_LENGTH_MAX:
             raise InvalidProgram(f"The name of the points has 1 to {NAME_LENGTH_MAX} characters.", field=("pointsName", part))
     _validate_times(definition)
+    validate_actions(definition.actions)
     try:
         core_program(definition, 1)
     except LoyaltyError as error:

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from domain import customers, db, identity, points, programs
+from domain import actions, customers, db, identity, points, programs
+from domain.actions import Movement, Provider, TillEntry
 from domain.customers import CustomerSnapshot, Profile
-from domain.programs import Period, PointsName, Unit
+from domain.programs import Actions, Goal, Period, PointsName, Unit
 from tests.shop import NOON, Shop, order, rate
 
 REFERENCE_TABLES = frozenset({"merchants", "api_keys", "stores", "store_invitations"})
@@ -38,12 +39,30 @@ class Full:
         return (self.word, str(self.shop.merchant.id), str(self.customer_id), str(self.customer_number), str(self.order_number))
 
 
+GOAL = Goal("first hundred", points=5, spend="100.00", currency="USD")
+
+
+async def _act(shop: Shop, word: str, customer_id: UUID, key: str) -> None:
+    """One of every action."""
+    scope = shop.scope()
+    told = actions.Told(f"{word} 1", f"{word}@example.com", published=True, written_at=NOON, updated_at=NOON)
+    sale = TillEntry(key, Movement.SALE, NOON, "10.00", "USD", customer_id, None)
+    async with db.transaction(scope):
+        await actions.set_birthday(scope, customer_id=customer_id, month=5, day=17, year=1990)
+        await actions.set_source(scope, Provider.YOTPO, f"secret of {word} 0123")
+        await actions.tell(scope, Provider.YOTPO, told)
+        await actions.sync(scope, [sale])
+
+
 async def fill(shop: Shop, word: str, versions: int = 1) -> Full:
     """Fill every tenant table of the shop."""
     numbers = [abs(hash((word, name))) % 10**9 + 10**9 for name in ("customer", "order", "pending")]
     customer_number, order_number, pending_number = numbers
     for version in range(1, versions + 1):
-        await shop.publish(rate(version, points_name=PointsName(word, word), points_expire_after=Period(30, Unit.DAYS)))
+        lasting = rate(
+            version, points_name=PointsName(word, word), points_expire_after=Period(30, Unit.DAYS), actions=Actions(goals=(GOAL,))
+        )
+        await shop.publish(lasting)
     arrival = CustomerSnapshot(customer_number, NOON, NOON), Profile(f"{word}@example.com", word, word)
     scope = shop.scope()
     async with db.transaction(scope):
@@ -58,6 +77,7 @@ async def fill(shop: Shop, word: str, versions: int = 1) -> Full:
         await points.adjust(
             scope, customer_id=customer_id, points=-1, reason=f"because {word}", idempotency_key=f"L{pending_number}"
         )
+    await _act(shop, word, customer_id, f"K{pending_number}")
     async with db.transaction(scope):
         assert await points.warn_of_lots(scope, NOON + timedelta(days=60), None, 1) == customer_id
         merge = await identity.merge(scope, kept=customer_number, gone=customer_number + 1)

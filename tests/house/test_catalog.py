@@ -15,7 +15,10 @@ Connection = asyncpg.Connection  # type: ignore[type-arg]
 
 TENANT_TABLES = frozenset(
     {
+        "action_claims",
+        "action_spendings",
         "audit_entries",
+        "birthdays",
         "customer_exports",
         "customer_merges",
         "customers",
@@ -30,7 +33,10 @@ TENANT_TABLES = frozenset(
         "points_transactions",
         "program_drafts",
         "program_versions",
+        "review_sources",
+        "reviews",
         "schedules",
+        "till_entries",
     }
 )
 APPEND_ONLY = (
@@ -40,10 +46,14 @@ APPEND_ONLY = (
     "points_notices",
     "points_transactions",
     "program_versions",
+    "till_entries",
 )
 PRIVILEGES = {
+    "action_claims": {"SELECT", "INSERT", "UPDATE"},
+    "action_spendings": {"SELECT", "INSERT", "UPDATE"},
     "api_keys": {"SELECT", "INSERT", "UPDATE(expires_at,revoked_at)"},
     "audit_entries": {"SELECT", "INSERT"},
+    "birthdays": {"SELECT", "INSERT", "UPDATE"},
     "customer_exports": {"SELECT", "INSERT", "UPDATE"},
     "customer_merges": {"SELECT", "INSERT", "UPDATE"},
     "customers": {"SELECT", "INSERT", "UPDATE"},
@@ -62,13 +72,19 @@ PRIVILEGES = {
     "schedules": {"SELECT", "INSERT", "UPDATE"},
     "store_invitations": {"SELECT", "INSERT", "DELETE"},
     "stores": {"SELECT", "INSERT", "UPDATE(connected_at,merchant_id)"},
+    "review_sources": {"SELECT", "INSERT", "UPDATE"},
+    "reviews": {"SELECT", "INSERT", "UPDATE"},
+    "till_entries": {"SELECT", "INSERT"},
 }
 """All that the application role may do; the test fails for one more as for one less."""
 DISPATCHED = {
+    "action_claims": {"SELECT(matures_at,merchant_id)"},
+    "birthdays": {"SELECT(due_at,merchant_id)"},
     "inbox": {"SELECT(due_at,merchant_id,status)"},
     "orders": {"SELECT(matures_at,merchant_id)"},
     "outbox": {"SELECT(created_at,merchant_id)"},
     "points_lots": {"SELECT(expires_at,merchant_id,remaining)"},
+    "reviews": {"SELECT(due_at,merchant_id)"},
     "schedules": {"SELECT(due_at,job,merchant_id)"},
 }
 DISPATCHED_REFERENCE = {"merchants": {"SELECT(clock_offset,id)"}}
@@ -263,7 +279,7 @@ async def test_what_is_append_only_cannot_be_changed_by_its_own_merchant(owner: 
 async def test_a_partition_is_no_way_around(owner: Connection, full: Full) -> None:
     await as_application(owner, full.shop.merchant.id)
     names = await partitions(owner)
-    assert len(names) == 56
+    assert len(names) == 72
     for name in names:
         with pytest.raises(asyncpg.InsufficientPrivilegeError, match="permission denied"):
             await owner.fetch(f"select merchant_id from {name}")

@@ -7,7 +7,17 @@ from tests.house.full_shop import REFERENCE_TABLES
 
 Connection = asyncpg.Connection  # type: ignore[type-arg]
 
-CORE = ("customers", "orders", "points_accounts", "points_lot_moves", "points_lots", "points_notices", "points_transactions")
+CORE = (
+    "action_claims",
+    "action_spendings",
+    "customers",
+    "orders",
+    "points_accounts",
+    "points_lot_moves",
+    "points_lots",
+    "points_notices",
+    "points_transactions",
+)
 
 _WITH_MERCHANT = """
     select c.oid, c.relname from pg_class c

@@ -11,6 +11,8 @@ from tests.shop import Shop
 Connection = asyncpg.Connection  # type: ignore[type-arg]
 
 KEYS = {
+    "action_claims": "customers",
+    "action_spendings": "customers",
     "orders": "customers",
     "points_accounts": "customers",
     "points_lot_moves": "points_transactions",
@@ -41,7 +43,7 @@ async def test_the_partitions_of_a_number_hold_the_same_merchants(owner: Connect
         """,
         [*KEYS, "customers"],
     )
-    assert len(rows) == 8 * 5
+    assert len(rows) == 8 * 7
     for row in rows:
         number = row["partition"].removeprefix(f"{row['parent']}_")
         assert row["bound"] == f"FOR VALUES WITH (modulus 8, remainder {number})"
@@ -62,6 +64,14 @@ async def test_the_partitions_of_a_number_hold_the_same_merchants(owner: Connect
         ) values ($1, $2, 1, 'earn', 1, 0, 1, 0, 'test', '1', 'test', 'test', now(), '', '')
         """,
         "insert into points_lot_moves (merchant_id, customer_id, position, lot, points) values ($1, $2, 1, 1, 1)",
+        """
+        insert into action_claims (merchant_id, kind, key, customer_id, rule, occurred_at, created_at, deserved, spendable_at)
+        values ($1, 'follow', '1', $2, 'x', now(), now(), 0, now())
+        """,
+        """
+        insert into action_spendings (merchant_id, key, customer_id, program_version, currency, spent_minor, placed_at)
+        values ($1, 'order/1', $2, 1, 'USD', 0, now())
+        """,
     ],
 )
 async def test_a_row_of_nobody_is_refused(shop: Shop, other_shop: Shop, statement: str) -> None:

@@ -14,8 +14,18 @@ FREE = {
     "stores": {"shop_domain", "merchant_id", "connected_at"},
     "store_invitations": {"shop_domain", "merchant_id", "invited_at"},
     "api_keys": {"id", "merchant_id", "key_hash", "name", "created_at", "expires_at", "revoked_at"},
+    # Keys are ids: of the customer, of a goal, of a provider's review, of a partner's event, of a till's sale.
+    "action_claims": {
+        *("kind", "key", "customer_id", "rule", "occurred_at", "created_at", "program_version", "deserved", "reason", "trace"),
+        *("spendable_at", "matures_at", "posted_points", "posted_pending", "revision", "lots", "pending_entry", "absorbed"),
+        "forgiven",
+    },
+    "action_spendings": {
+        *("key", "customer_id", "program_version", "currency", "spent_minor", "placed_at", "paid_at"),
+    },
     # Ids, instants and figures. Staff stand in them by the id of their login.
     "audit_entries": {"id", "at", "actor", "action", "subject", "before", "after", "request_id"},
+    "birthdays": {"customer_id", "set_at", "changes", "occasions"},
     "customer_exports": {"id", "customer_id", "request_id", "requested_at", "taken_at", "taken_by"},
     "customer_merges": {
         *("id", "gone_id", "kept_id", "job_id", "merged_at", "undone_at"),
@@ -46,7 +56,14 @@ FREE = {
         *("expires_at", "shares"),
     },
     "program_drafts": {"definition", "revision", "updated_at", "updated_by"},
+    "review_sources": {"provider", "secret", "set_at"},
+    "reviews": {
+        *("provider", "review_id", "published", "written_at", "updated_at", "received_at", "customer_id", "due_at"),
+    },
     "schedules": {"job", "due_at"},
+    "till_entries": {
+        *("client_id", "kind", "sale_id", "customer_id", "currency", "amount_minor", "occurred_at", "received_at", "actor"),
+    },
     "program_versions": {"version", "definition", "effective_from", "published_at", "published_by"},
 }
 """The columns of every table, but for merchant_id, that say nothing of who a customer is."""

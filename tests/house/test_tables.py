@@ -32,7 +32,10 @@ TYPES = {
 
 def test_every_feature_with_tables_has_its_classes() -> None:
     assert sorted(CLASSES) == [
+        "action_claims",
+        "action_spendings",
         "api_keys",
+        "birthdays",
         "customer_exports",
         "customer_merges",
         "customers",
@@ -46,9 +49,12 @@ def test_every_feature_with_tables_has_its_classes() -> None:
         "points_transactions",
         "program_drafts",
         "program_versions",
+        "review_sources",
+        "reviews",
         "schedules",
         "store_invitations",
         "stores",
+        "till_entries",
     ]
 
 

@@ -1,0 +1,221 @@
+"""Birthdays: kept sealed, given for at local midnight, once in 365 days, and never sooner than the lead after a change."""
+
+from datetime import date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from domain import audit, calendar, db, points, programs
+from domain.actions.claims import book, judged
+from domain.actions.rules import Claim, InvalidDate, Kind
+from domain.programs import BirthdayRule, ProgramVersion
+from domain.programs.actions import LEAD_DAYS_MIN
+from domain.scope import Door, Scope
+from domain.seal import seal, unseal
+
+YEAR_MIN = 1900
+DAYS_BETWEEN = 365
+ANY_YEAR = 2000
+"""A year with every day there is."""
+
+
+class Sealed(msgspec.Struct, frozen=True):
+    """What is kept sealed of a birthday. given_on: the local day of the last gift."""
+
+    month: int
+    day: int
+    year: int | None = None
+    given_on: date | None = None
+
+
+class Birthday(msgspec.Struct, frozen=True):
+    """A customer's birthday, opened. changes: how often it was changed after it was first set. due_at: the next gift, if any."""
+
+    customer_id: UUID
+    month: int
+    day: int
+    year: int | None
+    changes: int
+    set_at: datetime
+    due_at: datetime
+
+
+async def birthday(scope: Scope, customer_id: UUID) -> Birthday | None:
+    """A customer's birthday, or None when it is not known."""
+    row = await _row(scope, customer_id)
+    return None if row is None else _opened(scope, row)
+
+
+async def set_birthday(scope: Scope, *, customer_id: UUID, month: int, day: int, year: int | None) -> Birthday:
+    """Keep a customer's birthday. The same date again changes nothing; another one counts as a change, and the lead begins anew.
+
+    Precondition: an open transaction. What staff change is audited, without the date. Refusals: NOT_FOUND, DATE_INVALID.
+    """
+    live = await programs.live(scope)
+    zone = _zone(live)
+    _check_date(month, day, year, calendar.local_day(scope.at, zone))
+    await points.hold(scope, customer_id)
+    row = await _row(scope, customer_id)
+    given_on, changes = None, 0
+    if row is not None:
+        earlier = _unsealed(scope, row)
+        if (earlier.month, earlier.day, earlier.year) == (month, day, year):
+            return _opened(scope, row)
+        given_on, changes = earlier.given_on, row["changes"] + 1
+    changed = Sealed(month, day, year, given_on)
+    due_at = calendar.day_start(_next_day(changed, scope.at, _lead(live), zone), zone)
+    async with db.connection(scope) as connection:
+        await connection.execute(
+            """
+            insert into birthdays (merchant_id, customer_id, sealed, set_at, changes, due_at) values ($1, $2, $3, $4, $5, $6)
+            on conflict (merchant_id, customer_id) do update set
+                sealed = excluded.sealed, set_at = excluded.set_at, changes = excluded.changes, due_at = excluded.due_at
+            """,
+            scope.merchant_id,
+            customer_id,
+            _seal(scope, customer_id, changed),
+            scope.at,
+            changes,
+            due_at,
+        )
+    if scope.actor.door is not Door.CUSTOMER:
+        subject = f"gid://loyalnest/Customer/{customer_id}"
+        await audit.record(scope, "customer_birthday.set", subject, after={"changes": changes})
+    return Birthday(customer_id, month, day, year, changes, scope.at, due_at)
+
+
+async def give_birthdays(scope: Scope, limit: int) -> int:
+    """Give for birthdays whose day has begun, of at most `limit` customers. Returns how many were looked at.
+
+    Precondition: an open transaction that holds no account. Each is decided by the program that was in force at its midnight,
+    however late this runs; who was away for two birthdays is due again at once. Running it twice is running it once.
+    """
+    async with db.connection(scope) as connection:
+        due = await connection.fetch(
+            "select customer_id from birthdays where merchant_id = $1 and due_at <= $2 order by due_at limit $3",
+            scope.merchant_id,
+            scope.at,
+            limit,
+        )
+        await points.hold_all(scope, {row["customer_id"] for row in due})
+        rows = await connection.fetch(
+            """
+            select customer_id, sealed, set_at, changes, occasions, due_at from birthdays
+            where merchant_id = $1 and due_at <= $2 and customer_id = any ($3) order by customer_id
+            """,
+            scope.merchant_id,
+            scope.at,
+            [row["customer_id"] for row in due],
+        )
+    in_force = await programs.in_force_each(scope, [row["due_at"] for row in rows])
+    claims: list[Claim] = []
+    for row, version in zip(rows, in_force, strict=True):
+        claim = await _celebrate(scope, row, version)
+        if claim is not None:
+            claims.append(claim)
+    await book(scope, claims)
+    return len(due)
+
+
+async def _celebrate(scope: Scope, row: Any, version: ProgramVersion | None) -> Claim | None:
+    """The claim of a birthday that has begun, with the next one noted; None where the program has moved it meanwhile."""
+    kept, due_at, zone = _unsealed(scope, row), row["due_at"], _zone(version)
+    today = calendar.local_day(due_at, zone)
+    coming = _next_day(kept, row["set_at"], _lead(version), zone, today)
+    if coming > today:
+        await _note(scope, row, kept, calendar.day_start(coming, zone), came=False)
+        return None
+    unjudged = Claim(
+        kind=Kind.BIRTHDAY.value,
+        key=f"{row['customer_id']}.{row['occasions'] + 1}",
+        customer_id=row["customer_id"],
+        rule="",
+        occurred_at=due_at,
+        created_at=scope.at,
+        program_version=None,
+        deserved=0,
+        reason=None,
+        trace=None,
+        spendable_at=due_at,
+    )
+    claim = judged(unjudged, version, _rule(version))
+    if claim.deserved:
+        kept = msgspec.structs.replace(kept, given_on=today)
+    tomorrow = today + timedelta(days=1)
+    following = _next_day(kept, row["set_at"], _lead(version), zone, tomorrow)
+    await _note(scope, row, kept, calendar.day_start(following, zone), came=True)
+    return claim
+
+
+def _next_day(kept: Sealed, set_at: datetime, lead_days: int, zone: ZoneInfo, since: date | None = None) -> date:
+    """The first birthday from the local day `since` on that is given for: behind the lead, and a year behind the last gift."""
+    ready = set_at + timedelta(days=lead_days)
+    earliest = calendar.local_day(ready, zone)
+    if calendar.day_start(earliest, zone) < ready:
+        earliest += timedelta(days=1)
+    if kept.given_on is not None:
+        earliest = max(earliest, kept.given_on + timedelta(days=DAYS_BETWEEN))
+    return calendar.next_month_day(max(earliest, since or earliest), kept.month, kept.day)
+
+
+def _check_date(month: int, day: int, year: int | None, today: date) -> None:
+    try:
+        born = date(ANY_YEAR if year is None else year, month, day)
+    except (ValueError, OverflowError) as error:
+        raise InvalidDate("No calendar has this date.", field=("month",)) from error
+    if year is not None and (year < YEAR_MIN or born > today):
+        raise InvalidDate(f"The year is from {YEAR_MIN} on, and the date is not ahead.", field=("year",))
+
+
+def _rule(version: ProgramVersion | None) -> BirthdayRule | None:
+    return None if version is None else version.definition.actions.birthday
+
+
+def _lead(version: ProgramVersion | None) -> int:
+    rule = _rule(version)
+    return LEAD_DAYS_MIN if rule is None else rule.lead_days
+
+
+def _zone(version: ProgramVersion | None) -> ZoneInfo:
+    return calendar.time_zone("UTC" if version is None else version.definition.time_zone)
+
+
+async def _row(scope: Scope, customer_id: UUID) -> Any:
+    async with db.connection(scope) as connection:
+        return await connection.fetchrow(
+            """
+            select customer_id, sealed, set_at, changes, occasions, due_at from birthdays
+            where merchant_id = $1 and customer_id = $2 and sealed is not null
+            """,
+            scope.merchant_id,
+            customer_id,
+        )
+
+
+async def _note(scope: Scope, row: Any, kept: Sealed, due_at: datetime, *, came: bool) -> None:
+    async with db.connection(scope) as connection:
+        await connection.execute(
+            """
+            update birthdays set sealed = $3, due_at = $4, occasions = occasions + $5 where merchant_id = $1 and customer_id = $2
+            """,
+            scope.merchant_id,
+            row["customer_id"],
+            _seal(scope, row["customer_id"], kept),
+            due_at,
+            int(came),
+        )
+
+
+def _seal(scope: Scope, customer_id: UUID, kept: Sealed) -> bytes:
+    return seal(scope.merchant_id, "birthdays", str(customer_id), msgspec.json.encode(kept))
+
+
+def _unsealed(scope: Scope, row: Any) -> Sealed:
+    return msgspec.json.decode(unseal(scope.merchant_id, "birthdays", str(row["customer_id"]), row["sealed"]), type=Sealed)
+
+
+def _opened(scope: Scope, row: Any) -> Birthday:
+    kept = _unsealed(scope, row)
+    return Birthday(row["customer_id"], kept.month, kept.day, kept.year, row["changes"], row["set_at"], row["due_at"])
