@@ -18,6 +18,7 @@ LoyalNest on this machine. Everything it makes lives in .venv/, target/ and .loy
   ./dev.sh schema                     print the GraphQL schema
   ./dev.sh doctor [--json]            say what is missing or wrong, and how to mend it
   ./dev.sh demo [--orders N] [--fast] send a day of orders and watch balances move
+  ./dev.sh shopify [--hurry N]        a Shopify of our own for the demo's shops, with a checkout that sends its orders
   ./dev.sh verify                     check every ledger entry against its hash chain
   ./dev.sh orders-doctor FILE [--shop DOMAIN] [--book]
                                       compare Shopify's orders with the ledger, and book what is missing
@@ -46,7 +47,7 @@ case $command in
     help | -h | --help)
         help
         ;;
-    up | test | check | schema | demo | verify | orders-doctor | functions | psql)
+    up | test | check | schema | demo | shopify | verify | orders-doctor | functions | psql)
         python=$(find_python)
         "$python" -m local.prepare
         exec .venv/bin/python -m local "$@"

@@ -3,7 +3,7 @@
 Run: .venv/bin/python -m benches.functions
 
 Prints a table and draws docs/functions-growth.svg. Instructions are counted as Shopify counts them, guest and provider
-together (tests/functions/host.py), for a cart and a discount of eight offers with 25 conditions
+together (local/shopify_stand_in/host.py), for a cart and a discount of eight offers with 25 conditions
 (tests/functions/heavy.py), beside a function that only reads the same fields.
 """
 
@@ -14,10 +14,10 @@ from pathlib import Path
 
 from loyalty_native import discount_query_variables
 
+from local.shopify_stand_in.build import module_path
+from local.shopify_stand_in.host import run
+from local.shopify_stand_in.inputs import DELIVERY, LINES, function_input
 from tests.functions import heavy
-from tests.functions.build import module_path
-from tests.functions.host import run
-from tests.functions.inputs import DELIVERY, LINES, function_input
 
 LENGTHS = (1, 50, 200, 500, 1000, 2000)
 # Shopify's limit up to 200 lines; it grows with the lines above, up to tenfold.

@@ -18,6 +18,18 @@ class Event:
     payload: dict[str, Any]
 
 
+async def add(scope: Scope, name: str, **payload: Any) -> None:
+    """Leave an event in the command's transaction. Precondition: an open transaction."""
+    async with db.connection(scope) as connection:
+        await connection.execute(
+            "insert into outbox (merchant_id, event, payload, created_at) values ($1, $2, $3, $4)",
+            scope.merchant_id,
+            name,
+            msgspec.json.encode(payload).decode(),
+            scope.at,
+        )
+
+
 async def unsent(scope: Scope, limit: int) -> list[Event]:
     """The oldest events that wait, without a lock: two relays may send one twice, and every receiver bears that."""
     async with db.connection(scope) as connection:

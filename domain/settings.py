@@ -26,6 +26,11 @@ class Settings(BaseSettings):
         default=None, validation_alias="LOYALNEST_SHOPIFY_CLIENT_SECRET_PREVIOUS"
     )
 
+    shopify_url: str = Field(default="https://{shop}", pattern=r"\{shop\}", validation_alias="LOYALNEST_SHOPIFY_URL")
+    """Where a shop's API is; another than Shopify's own only for the local stand-in."""
+    public_url: str = Field(default="", validation_alias="LOYALNEST_PUBLIC_URL")
+    """Where this server is reached from outside, such as https://loyalnest.example.com: for OAuth and webhooks."""
+
     @field_validator("master_key")
     @classmethod
     def _thirty_two_bytes(cls, value: SecretStr) -> SecretStr:

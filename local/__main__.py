@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -105,8 +106,20 @@ def orders_doctor(arguments: Sequence[str]) -> int:
         return subprocess.run(command, check=False, cwd=where, env=variables).returncode
 
 
+def shopify(arguments: Sequence[str]) -> int:
+    """Serve a Shopify of our own to the LoyalNest that runs, until Ctrl-C."""
+    state = read_state()
+    if state is None or not state.ready or find(state.supervisor) is None:
+        raise LocalError("LoyalNest is not running. Start it by ./dev.sh up, or ./dev.sh up --detach, and run this again.")
+    port = urlsplit(state.base_url).port
+    assert port is not None, "the API's address has its port"
+    with servers.borrowed(HOME) as found:
+        command = [str(PYTHON), "-m", "local.shopify_stand_in", *arguments]
+        return subprocess.run(command, check=False, cwd=ROOT, env=environment(found, port)).returncode
+
+
 # Past the parser of our own options: all that follows these commands belongs to another program.
-PASSED_ON = {"test": tests.run, "demo": demo, "orders-doctor": orders_doctor}
+PASSED_ON = {"test": tests.run, "demo": demo, "orders-doctor": orders_doctor, "shopify": shopify}
 
 
 def main() -> int:

@@ -14,12 +14,16 @@ SECRETS = HOME / "secrets.json"
 DEMO = HOME / "demo.json"
 LOGS = HOME / "logs"
 TEST_HOME = HOME / "test"
+STAND_IN_PORT = 9600
 
 
 def environment(servers: Servers, port: int) -> dict[str, str]:
     """All variables for the API and the workers. What the user has set already, wins."""
     return {
         "LOYALNEST_ENVIRONMENT": "development",
+        # The demo's shops are ours alone: what is said to Shopify on this machine never leaves it (./dev.sh shopify).
+        "LOYALNEST_SHOPIFY_URL": f"http://127.0.0.1:{STAND_IN_PORT}/{{shop}}",
+        "LOYALNEST_PUBLIC_URL": f"http://127.0.0.1:{port}",
         **_secrets(),
         **os.environ,
         "DATABASE_URL": servers.database_url,

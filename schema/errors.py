@@ -51,6 +51,14 @@ _DESCRIPTIONS = {
     Code.REVIEW_INVALID: "The body is no review of this provider. Met by the provider's webhook, never in an answer of GraphQL.",
     Code.SECRET_INVALID: "The secret is too short, too long, or holds a character that cannot be printed.",
     Code.TOO_MANY: "A list has more items than are taken at once.",
+    Code.REWARD_INVALID: "The reward's definition breaks a rule; `field` says which.",
+    Code.REWARD_CHANGED: "The reward was edited since the revision given.",
+    Code.REWARD_UNAVAILABLE: "The reward is paused, has not started or has ended, or is of a kind that is not taken this way.",
+    Code.REWARD_NOT_FOR_CUSTOMER: "The reward is for another tier or segment.",
+    Code.REWARD_LIMIT_REACHED: "The customer has taken the reward as often as is allowed.",
+    Code.REWARD_OUT_OF_STOCK: "Nothing of the reward is left.",
+    Code.REDEMPTION_NOT_CANCELLABLE: "The redemption is used, over, or of a kind that cannot be taken back.",
+    Code.POINTS_RESERVED: "The customer has set points aside for a checkout already.",
 }
 
 describe(

@@ -26,6 +26,8 @@ from schema.node import Node
 from schema.orders import OrderQueries, visible_order
 from schema.points import PointsQueries, visible_transaction
 from schema.programs import ProgramMutations, ProgramQueries, program
+from schema.reward_commands import RewardMutations, RewardSubscriptions
+from schema.rewards import RewardQueries, visible_redemption, visible_reservation, visible_reward
 from schema.scalars import CONFIG
 from schema.stores import StoreMutations
 
@@ -57,8 +59,11 @@ _NODES: dict[str, Callable[[Info, str], Awaitable[Node | None]]] = {
     "Customer": _customer,
     "CustomerExport": visible_export,
     "Order": _order,
+    "PointsReservation": visible_reservation,
     "PointsTransaction": visible_transaction,
     "Program": _program,
+    "Redemption": visible_redemption,
+    "Reward": visible_reward,
     "WebhookDelivery": visible_delivery,
 }
 """What finds a thing by its global id, for whoever may see it: by the type that the id names."""
@@ -75,6 +80,7 @@ class Query(
     OrderQueries,
     PointsQueries,
     ProgramQueries,
+    RewardQueries,
 ):
     """The root of queries."""
 
@@ -103,13 +109,14 @@ class Mutation(
     InboxMutations,
     MerchantMutations,
     ProgramMutations,
+    RewardMutations,
     StoreMutations,
 ):
     """The root of commands."""
 
 
 @strawberry.type(description="What can be listened to, over graphql-transport-ws.")
-class Subscription(BalanceSubscriptions, ActivitySubscriptions):
+class Subscription(BalanceSubscriptions, ActivitySubscriptions, RewardSubscriptions):
     """The root of streams."""
 
 

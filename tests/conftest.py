@@ -42,6 +42,8 @@ def pytest_configure(config: pytest.Config) -> None:
         LOYALNEST_SHOPIFY_CLIENT_ID=CLIENT_ID,
         LOYALNEST_SHOPIFY_CLIENT_SECRET=CLIENT_SECRET,
         LOYALNEST_SHOPIFY_CLIENT_SECRET_PREVIOUS=PREVIOUS_SECRET,
+        LOYALNEST_SHOPIFY_URL="http://shopify.test/{shop}",
+        LOYALNEST_PUBLIC_URL="http://loyalnest.test",
     )
     from migrations.run import migrate  # noqa: PLC0415
 

@@ -47,6 +47,10 @@ class Shop:
         """LoyalNest's own scope."""
         return Scope(self.merchant.id, Actor(Door.SYSTEM, "test"), at or self.at, "test-request")
 
+    def now(self) -> Scope:
+        """LoyalNest's own scope at the present, for what has to do with the world outside."""
+        return self.scope(datetime.now(UTC))
+
     async def publish(self, definition: Definition, at: datetime | None = None) -> int:
         """Publish a program; in force from `at`, by default from long ago."""
         scope = self.scope()

@@ -13,6 +13,7 @@ from workers.inbox import work_off_inbox
 from workers.orders import mature_orders
 from workers.points import daily_work, expire_points
 from workers.relay import relay_outbox
+from workers.rewards import end_reservations, publish_rewards, settle_redemptions, tell_standings
 
 LOST_AFTER = timedelta(seconds=30)
 """How old work may get whose message was sent when it came to be, before that message is taken for lost."""
@@ -43,6 +44,11 @@ DUE = (
     Due(mature_claims, "action_claims", "matures_at"),
     Due(give_birthdays, "birthdays", "due_at"),
     Due(settle_reviews, "reviews", "due_at"),
+    # Here the instant is the end of a worker's lease, so nobody else is at it.
+    Due(settle_redemptions, "redemptions", "due_at"),
+    Due(end_reservations, "reservations", "due_at"),
+    Due(publish_rewards, "rewards", "due_at"),
+    Due(tell_standings, "standings", "due_at"),
 )
 """Everything that becomes due. A feature adds its line here, and nothing else has to know of it."""
 

@@ -1,13 +1,19 @@
 """From the outbox to those who listen."""
 
+import asyncio
+from collections.abc import Sequence
 from functools import cache
+from uuid import UUID
 
 import msgspec
 import redis.asyncio
 
 from domain import outbox
+from domain.outbox import Event
+from domain.rewards import standings
 from domain.scope import Scope
 from domain.settings import settings
+from workers.broker import broker
 from workers.job import job
 
 CHANNEL = "loyalnest:points"
@@ -15,6 +21,9 @@ CHANNEL = "loyalnest:points"
 
 BATCH = 500
 TIMEOUT_S = 5
+
+WAKES = {"redemption.held": "rewards.settle", "reward.changed": "rewards.publish", "standing.changed": "rewards.tell"}
+"""Which job an event starts at once. The sweeper starts each of them too, when its message is lost."""
 
 
 @cache
@@ -30,13 +39,28 @@ async def relay(scope: Scope) -> int:
     """
     sent = 0
     while events := await outbox.unsent(scope, BATCH):
-        doorbells = [[str(scope.merchant_id), event.payload["customer_id"], event.payload["version"]] for event in events]
+        doorbells = [
+            [str(scope.merchant_id), event.payload["customer_id"], event.payload["version"]]
+            for event in events
+            if "customer_id" in event.payload
+        ]
         await _redis().publish(CHANNEL, msgspec.json.encode(doorbells))
+        await _wake(scope, events)
         await outbox.forget(scope, events)
         sent += len(events)
         if len(events) < BATCH:
             break
     return sent
+
+
+async def _wake(scope: Scope, events: Sequence[Event]) -> None:
+    """Start what the events ask for. Where balances have changed, checkout is to be told."""
+    jobs = {WAKES[event.name] for event in events if event.name in WAKES}
+    changed = [UUID(event.payload["customer_id"]) for event in events if event.name == "points.changed"]
+    if changed and await standings.mark(scope, changed):
+        jobs.add(WAKES["standing.changed"])
+    for name in sorted(jobs):
+        await asyncio.to_thread(broker.get_actor(name).send, str(scope.merchant_id))
 
 
 async def _relay(scope: Scope) -> None:

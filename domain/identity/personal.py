@@ -56,6 +56,14 @@ PERSONAL: dict[str, Kept] = {
     "points_notices": Kept(
         "customer_id", {}, told=("position", "number", "kind", "payload", "occurred_at"), documents=("payload",)
     ),
+    "redemptions": Kept(
+        "customer_id",
+        {},
+        told=("id", "reward_id", "kind", "points", "status", "code", "expires_at", "order_id", "created_at", "updated_at"),
+    ),
+    "reservations": Kept(
+        "customer_id", {}, told=("id", "points", "status", "points_used", "order_id", "created_at", "expires_at")
+    ),
     "points_transactions": Kept(
         "customer_id",
         {},

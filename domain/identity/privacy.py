@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from domain import audit, customers, db, merchants, orders, points
+from domain import audit, customers, db, installations, merchants, orders, points
 from domain.customers import State
 from domain.errors import NotFound
 from domain.identifiers import new_id
@@ -71,6 +71,9 @@ async def uninstalled(scope: Scope, shop_domain: str) -> None:
     home, *joined = await _shops(scope)
     if shop_domain in joined:
         await merchants.stores.remove(scope, shop_domain)
+    if shop_domain == home:
+        # The tokens are those of the merchant's own shop, and void from now on.
+        await installations.uninstall(scope)
     revoked = await merchants.revoke_keys(scope) if shop_domain == home and not joined else 0
     await audit.record(
         scope,

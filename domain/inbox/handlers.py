@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from domain import actions, customers, identity, orders, points
+from domain import actions, customers, identity, orders, points, rewards
 from domain.customers import CustomerSnapshot, Profile
 from domain.inbox.kinds import TOPICS, Kind
 from domain.inbox.persons import accounts, installations, merges, privacy
@@ -19,6 +19,7 @@ async def _orders(scope: Scope, waiting: Sequence[Waiting]) -> set[str]:
     """Deliveries that carry a whole order."""
     arrivals = [(_order(scope, one), one.payload) for one in waiting]
     await orders.converge(scope, arrivals)
+    await rewards.track(scope, [text for _, text in arrivals])
     known = {order_key(snapshot.id) for snapshot, _ in arrivals}
     return known | {customer_key(snapshot.customer.id) for snapshot, _ in arrivals if snapshot.customer}
 

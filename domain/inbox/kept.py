@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from domain import customers, orders
+from domain import customers, orders, rewards
 from domain.customers import Profile
 from domain.inbox.kinds import Kind
 from domain.orders.door import DELETION_KEPT, DISPUTE_KEPT, EDIT_KEPT, KEPT, PAYMENT_KEPT, REFUND_KEPT
@@ -40,7 +40,7 @@ def keep(kind: Kind, payload: dict[str, Any]) -> tuple[Any, Profile | None]:
         case Kind.CUSTOMERS:
             return customers.keep(payload)
         case Kind.ORDERS:
-            return orders.keep(payload, WANTED[kind]), _guest(payload)
+            return orders.keep(payload, WANTED[kind]) | rewards.keep(payload), _guest(payload)
         case _:
             return orders.keep(payload, WANTED[kind]), None
 

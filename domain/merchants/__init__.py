@@ -2,7 +2,7 @@
 
 from domain.merchants import stores
 from domain.merchants.commands import api_key_create, clock_advance, forget_name, register, revoke_keys
-from domain.merchants.queries import Merchant, by_api_key, by_id, by_shop_domain, clock_offset, every_id, shop_domain
+from domain.merchants.queries import Merchant, by_api_key, by_id, by_shop_domain, clock_offset, currency, every_id, shop_domain
 
 __all__ = [
     "Merchant",
@@ -12,6 +12,7 @@ __all__ = [
     "by_shop_domain",
     "clock_advance",
     "clock_offset",
+    "currency",
     "every_id",
     "forget_name",
     "register",

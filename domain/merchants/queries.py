@@ -108,6 +108,14 @@ async def by_api_key(key: str, at: datetime) -> tuple[UUID, UUID] | None:
     return (row["merchant_id"], row["id"]) if row else None
 
 
+async def currency(scope: Scope) -> str:
+    """The currency of the scope's shop. On the connection that is held, so that a transaction asks without a second one."""
+    async with db.connection(scope) as connection:
+        found: str | None = await connection.fetchval("select currency from merchants where id = $1", scope.merchant_id)
+    assert found is not None, "a scope is a merchant's"
+    return found
+
+
 async def every_id() -> list[UUID]:
     """The ids of all merchants, oldest first."""
     async with db.reference():

@@ -10,10 +10,10 @@ import jsonschema
 import pytest
 from loyalty_native import LoyaltyError, discount_evaluate
 
+from local.shopify_stand_in.build import ROOT, module_path
+from local.shopify_stand_in.host import compiled
+from local.shopify_stand_in.inputs import DELIVERY, EXTENSION, LINES, function_input, query, shopify_schema, vector_cases
 from tests.functions import heavy
-from tests.functions.build import ROOT, module_path
-from tests.functions.host import compiled
-from tests.functions.inputs import DELIVERY, EXTENSION, LINES, function_input, query, shopify_schema, vector_cases
 
 FUNCTIONS = ROOT / "shopify_functions"
 # Shopify's prices of a field; every other leaf costs 1, and `__typename` and what is inside a metafield nothing.

@@ -5,10 +5,11 @@ import json
 import pytest
 from loyalty_native import discount_query_variables
 
-from tests.functions import heavy, outputs
-from tests.functions.build import module_path
-from tests.functions.host import Run, run
-from tests.functions.inputs import DELIVERY, LINES, Json, function_input
+from local.shopify_stand_in import outputs
+from local.shopify_stand_in.build import module_path
+from local.shopify_stand_in.host import Run, run
+from local.shopify_stand_in.inputs import DELIVERY, LINES, Json, function_input
+from tests.functions import heavy
 
 # Shopify's limits up to 200 lines; above, those of instructions, input and output grow with the lines, up to tenfold.
 INSTRUCTIONS, INPUT_BYTES, OUTPUT_BYTES, MEMORY_BYTES, MODULE_BYTES = 11_000_000, 128_000, 20_000, 10_000_000, 256_000

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.functions import outputs
-from tests.functions.inputs import DELIVERY, LINES, Json
+from local.shopify_stand_in import outputs
+from local.shopify_stand_in.inputs import DELIVERY, LINES, Json
 
 PRODUCT = {
     "targets": [{"cartLine": {"id": "a", "quantity": 1}}],

@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from loyalty_native import LoyaltyError, Order, Program, discount_evaluate, discount_query_variables, discount_trace_amount
 
-from tests.functions import outputs
-from tests.functions.host import answers, run
-from tests.functions.inputs import DELIVERY, LINES, Json, function_input
+from local.shopify_stand_in import outputs
+from local.shopify_stand_in.host import answers, run
+from local.shopify_stand_in.inputs import DELIVERY, LINES, Json, function_input
 from tests.functions.random_cases import discount_case, earning_case
 
 BATCHES, BATCH = 40, 250

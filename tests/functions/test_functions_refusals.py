@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.functions import heavy, outputs
-from tests.functions.host import Run, answers, run
-from tests.functions.inputs import DELIVERY, LINES, Json, function_input
+from local.shopify_stand_in import outputs
+from local.shopify_stand_in.host import Run, answers, run
+from local.shopify_stand_in.inputs import DELIVERY, LINES, Json, function_input
+from tests.functions import heavy
 
 OPEN = {"version": 1, "currency": "USD", "offers": [{"id": "ten", "value": {"kind": "percentage", "percent": "10"}}]}
 MEMBER = {"version": 1, "tier": "gold"}

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from loyalty_native import discount_query_variables
 
-from tests.functions import outputs
-from tests.functions.host import answers, run
-from tests.functions.inputs import DELIVERY, LINES, Json, function_input, vector_cases
+from local.shopify_stand_in import outputs
+from local.shopify_stand_in.host import answers, run
+from local.shopify_stand_in.inputs import DELIVERY, LINES, Json, function_input, vector_cases
 
 DISCOUNTS = vector_cases()
 EVALUATED = [pytest.param(case, id=case["name"]) for case in DISCOUNTS if "expect" in case]

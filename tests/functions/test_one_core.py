@@ -10,9 +10,9 @@ import loyalty_native
 from domain import db, orders, points
 from domain.orders.facts import NOTHING
 from domain.orders.net import core_order
-from tests.functions import host
-from tests.functions.inputs import LINES, function_input
-from tests.functions.outputs import check
+from local.shopify_stand_in import host
+from local.shopify_stand_in.inputs import LINES, function_input
+from local.shopify_stand_in.outputs import check
 from tests.shop import Shop, rate
 
 SAMPLE = Path(__file__).parent.parent / "samples" / "order_usd_discount_tax_partial_refund.json"

@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from domain import actions, customers, db, identity, points, programs
+from domain import actions, customers, db, identity, installations, points, programs, rewards
 from domain.actions import Movement, Provider, TillEntry
 from domain.customers import CustomerSnapshot, Profile
+from domain.installations import Grant
 from domain.programs import Actions, Goal, Period, PointsName, Unit
+from domain.rewards import Definition, RewardKind
 from tests.shop import NOON, Shop, order, rate
 
 REFERENCE_TABLES = frozenset({"merchants", "api_keys", "stores", "store_invitations"})
@@ -28,6 +30,9 @@ class Full:
     versions: int
     merged_id: UUID
     export_id: UUID
+    reward_id: UUID
+    redemption_id: UUID
+    reservation_id: UUID
 
     @property
     def email(self) -> str:
@@ -85,5 +90,20 @@ async def fill(shop: Shop, word: str, versions: int = 1) -> Full:
     assert merge is not None
     [export] = await identity.exports(scope, 1, None)
     await shop.deliver("orders/create", order(pending_number, customer=customer_number), f"{word}-pending")
+    taken = await _take_rewards(shop, word, customer_id)
     key = f"K{pending_number}"
-    return Full(shop, word, customer_id, customer_number, order_number, pending_number, key, versions, merge.gone_id, export.id)
+    numbers = (customer_id, customer_number, order_number, pending_number)
+    return Full(shop, word, *numbers, key, versions, merge.gone_id, export.id, *taken)
+
+
+async def _take_rewards(shop: Shop, word: str, customer_id: UUID) -> tuple[UUID, UUID, UUID]:
+    """A pool of coupons, one of which is taken, and points set aside for a checkout. Returns reward, redemption, reservation."""
+    scope = shop.scope()
+    await installations.install(scope, Grant(word, NOON, word, NOON, "read_orders"))
+    async with db.transaction(scope):
+        pool = await rewards.create(scope, Definition(RewardKind.COUPON, {"en": word}, points=1))
+        await rewards.add_coupons(scope, pool.id, [f"{word}-1", f"{word}-2"])
+        await rewards.create(scope, Definition(RewardKind.PAY_WITH_POINTS, {"en": word}, points=1, amount_minor=1))
+        taken = await rewards.redeem(scope, customer_id=customer_id, reward_id=pool.id, idempotency_key=f"R{word}")
+        held = await rewards.reserve(scope, customer_id=customer_id, points=1, idempotency_key=f"V{word}")
+    return pool.id, taken.id, held.id

@@ -3,10 +3,10 @@
 from graphql import (
     GraphQLInterfaceType,
     GraphQLNamedType,
-    GraphQLNonNull,
     GraphQLObjectType,
     get_named_type,
     is_leaf_type,
+    is_required_argument,
 )
 
 from schema.root import schema
@@ -33,7 +33,7 @@ def selection(kind: GraphQLNamedType, depth: int = 4, prefix: str = "") -> str:
     chosen = ["__typename"]
     for name, field in kind.fields.items():
         inner = get_named_type(field.type)
-        needed = {key for key, one in field.args.items() if isinstance(one.type, GraphQLNonNull)}
+        needed = {key for key, one in field.args.items() if is_required_argument(one)}
         assert needed <= {"first"}, f"{kind.name}.{name}: this selection does not know how to ask for it"
         if not is_leaf_type(inner) and (depth <= 1 or name == "edges"):
             continue

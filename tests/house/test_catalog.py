@@ -19,11 +19,13 @@ TENANT_TABLES = frozenset(
         "action_spendings",
         "audit_entries",
         "birthdays",
+        "coupons",
         "customer_exports",
         "customer_merges",
         "customers",
         "idempotency_keys",
         "inbox",
+        "installations",
         "orders",
         "outbox",
         "points_accounts",
@@ -33,9 +35,13 @@ TENANT_TABLES = frozenset(
         "points_transactions",
         "program_drafts",
         "program_versions",
+        "redemptions",
+        "reservations",
         "review_sources",
         "reviews",
+        "rewards",
         "schedules",
+        "standings",
         "till_entries",
     }
 )
@@ -54,11 +60,13 @@ PRIVILEGES = {
     "api_keys": {"SELECT", "INSERT", "UPDATE(expires_at,revoked_at)"},
     "audit_entries": {"SELECT", "INSERT"},
     "birthdays": {"SELECT", "INSERT", "UPDATE"},
+    "coupons": {"SELECT", "INSERT", "UPDATE"},
     "customer_exports": {"SELECT", "INSERT", "UPDATE"},
     "customer_merges": {"SELECT", "INSERT", "UPDATE"},
     "customers": {"SELECT", "INSERT", "UPDATE"},
     "idempotency_keys": {"SELECT", "INSERT"},
     "inbox": {"SELECT", "INSERT", "UPDATE"},
+    "installations": {"SELECT", "INSERT", "UPDATE"},
     "merchants": {"SELECT", "INSERT", "UPDATE(clock_offset,name)"},
     "orders": {"SELECT", "INSERT", "UPDATE"},
     "outbox": {"SELECT", "INSERT", "DELETE"},
@@ -69,11 +77,15 @@ PRIVILEGES = {
     "points_transactions": {"SELECT", "INSERT"},
     "program_drafts": {"SELECT", "INSERT", "UPDATE", "DELETE"},
     "program_versions": {"SELECT", "INSERT"},
-    "schedules": {"SELECT", "INSERT", "UPDATE"},
-    "store_invitations": {"SELECT", "INSERT", "DELETE"},
-    "stores": {"SELECT", "INSERT", "UPDATE(connected_at,merchant_id)"},
+    "redemptions": {"SELECT", "INSERT", "UPDATE"},
+    "reservations": {"SELECT", "INSERT", "UPDATE"},
     "review_sources": {"SELECT", "INSERT", "UPDATE"},
     "reviews": {"SELECT", "INSERT", "UPDATE"},
+    "rewards": {"SELECT", "INSERT", "UPDATE"},
+    "schedules": {"SELECT", "INSERT", "UPDATE"},
+    "standings": {"SELECT", "INSERT", "UPDATE"},
+    "store_invitations": {"SELECT", "INSERT", "DELETE"},
+    "stores": {"SELECT", "INSERT", "UPDATE(connected_at,merchant_id)"},
     "till_entries": {"SELECT", "INSERT"},
 }
 """All that the application role may do; the test fails for one more as for one less."""
@@ -86,6 +98,10 @@ DISPATCHED = {
     "points_lots": {"SELECT(expires_at,merchant_id,remaining)"},
     "reviews": {"SELECT(due_at,merchant_id)"},
     "schedules": {"SELECT(due_at,job,merchant_id)"},
+    "redemptions": {"SELECT(due_at,merchant_id)"},
+    "reservations": {"SELECT(due_at,merchant_id)"},
+    "rewards": {"SELECT(due_at,merchant_id)"},
+    "standings": {"SELECT(due_at,merchant_id)"},
 }
 DISPATCHED_REFERENCE = {"merchants": {"SELECT(clock_offset,id)"}}
 """Whose clock is how far ahead, so that the dispatcher knows what is due to whom."""
@@ -279,7 +295,7 @@ async def test_what_is_append_only_cannot_be_changed_by_its_own_merchant(owner: 
 async def test_a_partition_is_no_way_around(owner: Connection, full: Full) -> None:
     await as_application(owner, full.shop.merchant.id)
     names = await partitions(owner)
-    assert len(names) == 72
+    assert len(names) == 96
     for name in names:
         with pytest.raises(asyncpg.InsufficientPrivilegeError, match="permission denied"):
             await owner.fetch(f"select merchant_id from {name}")

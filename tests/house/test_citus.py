@@ -17,6 +17,9 @@ CORE = (
     "points_lots",
     "points_notices",
     "points_transactions",
+    "redemptions",
+    "reservations",
+    "standings",
 )
 
 _WITH_MERCHANT = """

@@ -55,6 +55,24 @@ FREE = {
         *("purpose", "program_version", "reason", "actor", "trace", "occurred_at", "digest", "hash", "lot", "reverses"),
         *("expires_at", "shares"),
     },
+    "coupons": {"reward_id", "code", "added_at", "redemption_id"},
+    "installations": {
+        *("access_token", "expires_at", "refresh_token", "refresh_expires_at", "scopes", "revision", "renewing_until"),
+        *("installed_at", "uninstalled_at"),
+    },
+    "redemptions": {
+        *("id", "customer_id", "reward_id", "kind", "definition", "points", "position", "status", "code", "expires_at"),
+        *("shopify_id", "order_id", "failure", "created_at", "updated_at", "due_at", "attempts"),
+    },
+    "reservations": {
+        *("id", "customer_id", "reward_id", "definition", "points", "position", "status", "points_used", "order_id"),
+        *("created_at", "expires_at", "due_at"),
+    },
+    "rewards": {
+        *("id", "kind", "definition", "status", "stock", "revision", "created_at", "updated_at", "shopify_id", "due_at"),
+    },
+    # The digest is Shopify's, of figures.
+    "standings": {"customer_id", "wanted", "written", "digest", "due_at", "attempts"},
     "program_drafts": {"definition", "revision", "updated_at", "updated_by"},
     "review_sources": {"provider", "secret", "set_at"},
     "reviews": {
@@ -105,6 +123,8 @@ async def test_whatever_names_a_customer_is_told_to_them(owner: Connection) -> N
     """A table that is left out says why."""
     naming = {table for table, names in (await columns(owner)).items() if "customer_id" in names}
     assert naming - set(PERSONAL) == {
+        # What checkout was told of them: figures that are told already.
+        "standings",
         # Which lot an entry took from: the entries and the lots are told.
         "points_lot_moves",
     }

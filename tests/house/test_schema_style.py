@@ -80,6 +80,13 @@ def test_commands_are_for_staff_unless_they_say_otherwise() -> None:
         "program_draft_discard": {Door.STAFF},
         "program_draft_update": {Door.STAFF},
         "program_publish": {Door.STAFF},
+        "points_reserve": {Door.STAFF, Door.CUSTOMER},
+        "redemption_cancel": {Door.STAFF, Door.CUSTOMER},
+        "reservation_release": {Door.STAFF, Door.CUSTOMER},
+        "reward_coupons_add": {Door.STAFF},
+        "reward_create": {Door.STAFF},
+        "reward_redeem": {Door.STAFF, Door.CUSTOMER},
+        "reward_update": {Door.STAFF},
         "webhook_deliveries_retry": {Door.STAFF},
         "webhook_delivery_retry": {Door.STAFF},
         "review_source_set": {Door.STAFF},
@@ -94,13 +101,14 @@ def test_commands_are_for_staff_unless_they_say_otherwise() -> None:
 def test_every_command_that_moves_points_takes_an_idempotency_key() -> None:
     mutation = CORE.mutation_type
     assert mutation is not None
-    movers = {name: field for name, field in mutation.fields.items() if name.startswith("points")}
-    assert set(movers) == {"pointsAdjust", "pointsSync"}
+    movers = {name: field for name, field in mutation.fields.items() if name.startswith("points") or name == "rewardRedeem"}
+    assert set(movers) == {"pointsAdjust", "pointsReserve", "pointsSync", "rewardRedeem"}
     entry, event = CORE.type_map["TillEntryInput"], CORE.type_map["EventInput"]
     assert isinstance(entry, GraphQLInputObjectType)
     assert isinstance(event, GraphQLInputObjectType)
+    keyed = [field.args["idempotencyKey"].type for name, field in movers.items() if name != "pointsSync"]
     # A queue of many entries has a key for each, and an event is named by its partner.
-    for key in (movers["pointsAdjust"].args["idempotencyKey"].type, entry.fields["clientId"].type, event.fields["id"].type):
+    for key in (*keyed, entry.fields["clientId"].type, event.fields["id"].type):
         assert isinstance(key, GraphQLNonNull)
         assert key.of_type is GraphQLString
 

@@ -1,14 +1,12 @@
 """Every door of shop A, tried with everything of shop B: the answer is that of an id which does not exist.
 
-The calls are listed by root field. A new root field, argument or node type fails this test until its calls stand here.
+The calls stand in tests/house/calls.py, by root field. A new root field, argument or node type fails until its calls do.
 """
 
-import itertools
 import json
 import re
 from dataclasses import dataclass
 from typing import Any
-from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -18,167 +16,14 @@ from domain import programs
 from domain.scope import Actor, Door
 from schema.context import Context
 from schema.doorbell import Doorbell
-from schema.pagination import cursor_of
 from schema.root import schema
+from tests.house.calls import LISTS, NODES, Thing, with_ids, without_ids
 from tests.house.full_shop import Full, fill
 from tests.house.selection import CORE, selection
 from tests.house.test_catalog import TENANT_TABLES, contents
 from tests.shop import open_shop
 
-NODES = ("Customer", "CustomerExport", "Order", "PointsTransaction", "Program", "WebhookDelivery")
 _REQUEST_ID = re.compile(r'"requestId":\s*"[^"]*"')
-_keys = itertools.count(1)
-
-
-@dataclass(frozen=True)
-class Thing:
-    """The ids under which a caller asks: a shop's own, or such as exist nowhere."""
-
-    customer: str
-    customer_number: str
-    order_number: str
-    transaction: str
-    program: str
-    delivery: str
-    merged: str
-    export: str
-    email: str
-    cursors: dict[str, str]
-    key: str
-    shop: str
-
-    @classmethod
-    def of(cls, full: Full, cursors: dict[str, str]) -> "Thing":
-        """What a shop has."""
-        return cls(
-            f"gid://loyalnest/Customer/{full.customer_id}",
-            str(full.customer_number),
-            str(full.order_number),
-            f"gid://loyalnest/PointsTransaction/{full.customer_id}.1",
-            f"gid://loyalnest/Program/{full.versions}",
-            f"gid://loyalnest/WebhookDelivery/{full.word}-pending",
-            f"gid://loyalnest/Customer/{full.merged_id}",
-            f"gid://loyalnest/CustomerExport/{full.export_id}",
-            full.email,
-            cursors,
-            full.key,
-            full.shop.merchant.shop_domain,
-        )
-
-    @classmethod
-    def nowhere(cls, cursors: dict[str, str]) -> "Thing":
-        """What nobody has."""
-        nobody = uuid4()
-        return cls(
-            f"gid://loyalnest/Customer/{nobody}",
-            "999999999999",
-            "999999999998",
-            f"gid://loyalnest/PointsTransaction/{nobody}.1",
-            "gid://loyalnest/Program/99",
-            f"gid://loyalnest/WebhookDelivery/{nobody}",
-            f"gid://loyalnest/Customer/{nobody}",
-            f"gid://loyalnest/CustomerExport/{nobody}",
-            "nobody@example.com",
-            cursors,
-            f"fresh {next(_keys)}",
-            "nowhere.myshopify.com",
-        )
-
-    def nodes(self) -> dict[str, str]:
-        """A global id of each type."""
-        return {
-            "Customer": self.customer,
-            "CustomerExport": self.export,
-            "Order": f"gid://loyalnest/Order/{self.order_number}",
-            "PointsTransaction": self.transaction,
-            "Program": self.program,
-            "WebhookDelivery": self.delivery,
-        }
-
-
-Call = tuple[str, dict[str, Any]]
-EVENT = {"name": "probe", "occurredAt": "2026-03-02T12:00:00Z"}
-SALE = {"movement": "SALE", "occurredAt": "2026-03-02T12:00:00Z", "amount": "1.00", "currency": "USD"}
-CART = {"currency": "USD", "lines": [{"unitPrice": "10", "productId": "1", "collectionIds": ["2"]}]}
-
-
-def with_ids(thing: Thing) -> dict[str, list[dict[str, Any]]]:
-    """The calls that name a thing by an id, a word or a number: root field → sets of arguments."""
-    return {
-        "customer": [{"id": thing.customer}, {"shopifyId": thing.customer_number}],
-        "customers": [
-            {"first": 10, "query": thing.email},
-            {"first": 10, "query": thing.customer_number},
-            {"first": 10, "query": thing.email.partition("@")[0]},
-        ],
-        "pointsTransactions": [{"first": 10, "filter": {"orderId": thing.order_number}}],
-        "order": [{"shopifyId": thing.order_number}, {"shopifyId": f"gid://shopify/Order/{thing.order_number}"}],
-        "program": [{"version": int(thing.program.rpartition("/")[2] or 0)}],
-        "node": [{"id": identifier} for identifier in thing.nodes().values()],
-        "pointsAdjust": [
-            {"customerId": thing.customer, "points": amount, "reason": "probe", "idempotencyKey": f"probe {next(_keys)}"}
-            for amount in (1, -1)
-        ],
-        "webhookDeliveryRetry": [{"id": thing.delivery}],
-        "storeJoin": [{"shopDomain": thing.shop}],
-        "storeRemove": [{"shopDomain": thing.shop}],
-        "customerMergeUndo": [{"id": thing.merged}],
-        "customerExportTake": [{"id": thing.export}],
-        "actionClaims": [{"first": 10, "customerId": thing.customer}],
-        "customerBirthday": [{"customerId": thing.customer}],
-        "customerBirthdaySet": [{"customerId": thing.customer, "month": 2, "day": 28, "year": 1990}],
-        "eventRecord": [{"input": {**EVENT, "customerId": thing.customer, "id": f"probe {next(_keys)}"}}],
-        "pointsSync": [{"entries": [{**SALE, "customerId": thing.customer, "clientId": "probe"}]}],
-        "balanceUpdated": [{"customerId": thing.customer}, {"customerId": thing.customer, "since": 0}],
-        "pointsBalance": [
-            {"customerId": thing.customer},
-            {"customerId": thing.customer, "asOf": "2026-03-02T12:00:00Z"},
-            {"customerId": thing.customer, "asOf": "2100-01-01T00:00:00Z"},
-        ],
-        "customerActivity": [{"customerId": thing.customer}, {"customerId": thing.customer, "since": cursor_of((0, 0))}],
-    }
-
-
-def without_ids(own: Thing, foreign: Thing) -> dict[str, list[dict[str, Any]]]:
-    """The calls that name nothing of the other shop, or only a place in a list or a key: they act on the caller's own."""
-    return {
-        "customer": [{}],
-        "customers": [{"first": 10}, {"first": 10, "after": foreign.cursors["customers"]}],
-        "pointsTransactions": [{"first": 10}, {"first": 10, "after": foreign.cursors["pointsTransactions"]}],
-        "program": [{}],
-        "programVersions": [{"first": 10}, {"first": 10, "after": foreign.cursors["programVersions"]}],
-        "programDraft": [{}],
-        "webhookDeliveries": [
-            {"first": 10},
-            {"first": 10, "filter": {"status": "PENDING", "topic": "orders/create"}},
-            {"first": 10, "after": foreign.cursors["webhookDeliveries"]},
-        ],
-        "customerExports": [{"first": 10}, {"first": 10, "after": foreign.cursors["customerExports"]}],
-        "webhookDeliveriesRetry": [{"filter": {"status": "PENDING"}}],
-        "simulateOrder": [{"order": CART}, {"order": CART, "draft": True}],
-        # The other shop's key is a key like any other here.
-        "pointsAdjust": [{"customerId": own.customer, "points": 3, "reason": "own", "idempotencyKey": foreign.key}],
-        "programPublish": [{"revision": 1}, {}],
-        "programDraftUpdate": [{"input": {"holdDays": 3}}, {"input": {"holdDays": 4}, "revision": 1}],
-        "programDraftDiscard": [{}],
-        "balanceUpdated": [{}],
-        "pointsBalance": [{}],
-        "customerActivity": [{}],
-        "merchant": [{}],
-        "storeInvite": [{"shopDomain": "alder-outlet.myshopify.com"}],
-        "actionClaims": [
-            {"first": 10},
-            {"first": 10, "kind": "SALE"},
-            {"first": 10, "after": foreign.cursors["actionClaims"]},
-        ],
-        "customerBirthday": [{}],
-        "socialFollowClaim": [{"network": "INSTAGRAM"}],
-        "reviewSourceSet": [{"provider": "JUDGEME", "secret": "a secret of my own"}],
-        # The other shop's client ids are ids like any other here.
-        "pointsSync": [{"entries": [{**SALE, "customerId": own.customer, "clientId": foreign.key}]}],
-        # Neither shop is a sandbox, so that both calls are refused, as data.
-        "sandboxClockAdvance": [{"days": 1}, {"until": "2100-01-01T00:00:00Z"}],
-    }
 
 
 def document(name: str, arguments: dict[str, Any], depth: int = 4) -> str:
@@ -229,9 +74,6 @@ class Probe:
         return _REQUEST_ID.sub("", json.dumps({"data": first.data, "errors": errors}))
 
 
-LISTS = ("actionClaims", "customerExports", "customers", "pointsTransactions", "programVersions", "webhookDeliveries")
-
-
 async def cursors(full: Full) -> dict[str, str]:
     """A real cursor of each list."""
     found: dict[str, str] = {}
@@ -259,7 +101,7 @@ OWN_ACCOUNT = ("customer", "balanceUpdated", "pointsBalance", "customerActivity"
 DOORS = (Door.STAFF, Door.CUSTOMER, Door.PARTNER)
 PARTNERS_OWN = {"eventRecord", "pointsSync"}
 NOT_STAFFS = {*PARTNERS_OWN, "socialFollowClaim"}
-EMPTY = Thing(*[""] * 9, dict.fromkeys(LISTS, ""), "", "")
+EMPTY = Thing(*[""] * 12, dict.fromkeys(LISTS, ""), "", "")
 
 
 def test_every_root_field_and_argument_is_probed() -> None:
@@ -302,6 +144,16 @@ def test_every_argument_that_names_a_thing_is_probed_with_a_foreign_one() -> Non
         "order(shopifyId)",
         "pointsAdjust(customerId)",
         "pointsBalance(customerId)",
+        "pointsReserve(customerId)",
+        "redemptionCancel(id)",
+        "redemptionUpdated(id)",
+        "redemptions(customerId)",
+        "reservationRelease(id)",
+        "rewardCouponsAdd(rewardId)",
+        "rewardRedeem(customerId)",
+        "rewardRedeem(rewardId)",
+        "rewardUpdate(id)",
+        "rewards(customerId)",
         "webhookDeliveryRetry(id)",
     }
     called = {f"{name}({key})" for name, sets in with_ids(EMPTY).items() for one in sets for key in one}

@@ -7,7 +7,7 @@ from typing import Any
 import graphql
 from loyalty_native import currency_exponent, money_parse
 
-from tests.functions.inputs import DELIVERY, LINES, shopify_schema
+from local.shopify_stand_in.inputs import DELIVERY, LINES, shopify_schema
 
 Json = dict[str, Any]
 

@@ -13,7 +13,7 @@ from typing import Any
 import msgpack
 import wasmtime
 
-from tests.functions.build import module_path
+from local.shopify_stand_in.build import module_path
 
 IMPORTS = "shopify_function_v2"
 HERE = Path(__file__).parent

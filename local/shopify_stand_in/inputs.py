@@ -11,7 +11,7 @@ from typing import Any
 
 import graphql
 
-from tests.functions.build import ROOT
+from local.shopify_stand_in.build import ROOT
 
 Json = dict[str, Any]
 

@@ -1,0 +1,51 @@
+"""Reading a shop's token."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from domain import db
+from domain.installations.rules import RENEW_BEFORE
+from domain.scope import Scope
+from domain.seal import unseal
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """A shop's grant, opened. `revision` rises with each renewal."""
+
+    access_token: str
+    expires_at: datetime
+    refresh_token: str
+    refresh_expires_at: datetime
+    scopes: str
+    revision: int
+
+    def is_fresh(self, at: datetime) -> bool:
+        """Whether the access token still has more than its margin."""
+        return at < self.expires_at - RENEW_BEFORE
+
+
+async def current(scope: Scope) -> Installation | None:
+    """The merchant's installation; None when there is none, or none any more."""
+    async with db.connection(scope) as connection:
+        row = await connection.fetchrow(
+            """
+            select access_token, expires_at, refresh_token, refresh_expires_at, scopes, revision from installations
+            where merchant_id = $1 and uninstalled_at is null
+            """,
+            scope.merchant_id,
+        )
+    if row is None:
+        return None
+    return Installation(
+        access_token=_open(scope, "access", row["access_token"]),
+        expires_at=row["expires_at"],
+        refresh_token=_open(scope, "refresh", row["refresh_token"]),
+        refresh_expires_at=row["refresh_expires_at"],
+        scopes=row["scopes"],
+        revision=row["revision"],
+    )
+
+
+def _open(scope: Scope, kind: str, sealed: bytes) -> str:
+    return unseal(scope.merchant_id, "installations", kind, sealed).decode()

@@ -1,0 +1,85 @@
+"""Tells checkout how customers stand: their `$app:loyalty` metafields, 25 a call, compare-and-set."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from domain.rewards.standings import Wanted
+from domain.scope import Scope
+from integrations.shopify.client import Shopify
+from integrations.shopify.errors import Refused
+
+STALE = frozenset({"STALE_OBJECT", "INVALID_COMPARE_DIGEST"})
+
+
+class _Told(msgspec.Struct):
+    account_version: int = -1
+
+
+async def write(shopify: Shopify, scope: Scope, wanted: Sequence[Wanted]) -> list[tuple[UUID, int, str]]:
+    """Write what is wanted; returns (customer, the change up to which, Shopify's digest) of those whom Shopify knows.
+
+    Nothing older replaces anything newer: the digest is that of what we last saw, and where another has written since, what
+    Shopify has is read first. Raises Refused when it is changed again and again in between.
+    """
+    known = {one.customer_id: one.digest for one in wanted}
+    try:
+        return await _set(shopify, scope, wanted, known)
+    except Refused as error:
+        if error.code not in STALE | {"INVALID"}:
+            raise
+    return await _again(shopify, scope, wanted)
+
+
+async def _again(shopify: Shopify, scope: Scope, wanted: Sequence[Wanted]) -> list[tuple[UUID, int, str]]:
+    """Read what Shopify has, leave out what is newer there and whom it does not know, and write the rest."""
+    nodes = await shopify.call(scope, "LoyaltyRead", ids=[_gid(one) for one in wanted])
+    at_shopify: dict[str, Any] = {node["id"]: node["loyalty"] for node in nodes if node}
+    done: list[tuple[UUID, int, str]] = []
+    rest: list[Wanted] = []
+    for one in wanted:
+        if _gid(one) not in at_shopify:
+            continue
+        there = at_shopify[_gid(one)]
+        if there is not None and _version(there["value"]) > _version(one.value):
+            done.append((one.customer_id, one.wanted, there["compareDigest"]))
+        else:
+            rest.append(one)
+    digests: dict[UUID, str | None] = {}
+    for one in rest:
+        there = at_shopify[_gid(one)]
+        digests[one.customer_id] = None if there is None else there["compareDigest"]
+    return done + (await _set(shopify, scope, rest, digests) if rest else [])
+
+
+async def _set(
+    shopify: Shopify, scope: Scope, wanted: Sequence[Wanted], digests: dict[UUID, str | None]
+) -> list[tuple[UUID, int, str]]:
+    metafields = [
+        {
+            "ownerId": _gid(one),
+            "namespace": "$app",
+            "key": "loyalty",
+            "type": "json",
+            "value": one.value,
+            "compareDigest": digests[one.customer_id],
+        }
+        for one in wanted
+    ]
+    answer = await shopify.call(scope, "LoyaltySet", metafields=metafields)
+    written = {one["owner"]["id"]: one["compareDigest"] for one in answer["metafields"]}
+    return [(one.customer_id, one.wanted, written[_gid(one)]) for one in wanted]
+
+
+def _gid(one: Wanted) -> str:
+    return f"gid://shopify/Customer/{one.shopify_id}"
+
+
+def _version(value: str) -> int:
+    try:
+        return msgspec.json.decode(value, type=_Told).account_version
+    except msgspec.DecodeError:
+        # Somebody else has written there, which is no version of ours.
+        return -1

@@ -1,0 +1,85 @@
+"""What checkout is told of customers, on the stand-in."""
+
+import json
+from dataclasses import replace
+
+import asyncpg
+
+from domain import db
+from domain.customers import Customer
+from domain.rewards import standings
+from integrations.shopify import standings as at_checkout
+from local.shopify_stand_in.faults import Fault
+from local.shopify_stand_in.shop import Json
+from tests.rewards import give, rich
+from tests.stand_in import Beside, later, member, work
+from workers.relay import relay
+
+Connection = asyncpg.Connection  # type: ignore[type-arg]
+
+
+async def test_checkout_is_told_of_thirty_customers_in_two_calls(here: Beside) -> None:
+    members = [await member(here, 10 + index) for index in range(30)]
+    await here.shop.work()
+    await relay(here.shop.now())
+    await work(here)
+    for index, one in enumerate(members):
+        assert told(here, one) == {"version": 1, "balance": 10 + index, "account_version": 1}
+    assert here.state.calls["LoyaltySet"] == 2
+
+
+async def test_what_is_newer_at_checkout_is_not_replaced(here: Beside) -> None:
+    """Two workers write: the one with the older figures finds the newer ones there, and leaves them."""
+    customer = await member(here, 10)
+    await mark(here, customer)
+    scope = here.shop.now()
+    async with db.transaction(scope):
+        [older] = await standings.claim(scope)
+    newer = replace(older, value=older.value.replace('"account_version":1', '"account_version":2'), wanted=2)
+    assert await at_checkout.write(here.shopify, scope, [newer])
+    await at_checkout.write(here.shopify, scope, [older])
+    assert told(here, customer)["account_version"] == 2
+
+
+async def test_whom_shopify_does_not_know_does_not_hold_up_the_others(here: Beside) -> None:
+    known, unknown = await member(here, 10), await rich(here.shop, 10)
+    for one in (known, unknown):
+        await mark(here, one)
+    await work(here)
+    assert told(here, known)["balance"] == 10
+
+
+async def test_a_change_while_checkout_is_told_is_told_too(here: Beside) -> None:
+    customer = await member(here, 10)
+    await mark(here, customer)
+    scope = here.shop.now()
+    async with db.transaction(scope):
+        leased_ = await standings.claim(scope)
+    await give(here.shop, customer.id, 5)
+    await mark(here, customer)
+    done = await at_checkout.write(here.shopify, scope, leased_)
+    async with db.transaction(scope):
+        await standings.written(scope, done)
+    await work(here)
+    assert told(here, customer)["balance"] == 15
+
+
+async def test_checkout_is_told_when_shopify_is_back(here: Beside, owner: Connection) -> None:
+    customer = await member(here, 10)
+    await mark(here, customer)
+    here.stand_in.faults.coming.append(Fault("LoyaltySet", "unavailable", times=2))
+    await work(here)
+    await later(here, owner)
+    await work(here)
+    assert told(here, customer)["balance"] == 10
+
+
+def told(here: Beside, customer: Customer) -> Json:
+    """What checkout knows of a customer."""
+    return json.loads(here.state.customers[customer.shopify_id]["metafields"]["$app", "loyalty"])
+
+
+async def mark(here: Beside, customer: Customer) -> None:
+    scope = here.shop.now()
+    async with db.transaction(scope):
+        assert await standings.mark(scope, [customer.id])

@@ -1,0 +1,213 @@
+"""Makes in Shopify what redemptions have promised, and settles whatever a crash, a refusal or a lost answer has left."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import cache
+from uuid import UUID
+
+from domain import customers, merchants, rewards
+from domain.rewards import Redemption, RewardKind, RewardStatus, publishing, settling, standings
+from domain.rewards.queries import Reward
+from domain.scope import Scope
+from integrations.shopify import NotInstalled, Refused, Shopify, ShopifyError, tell
+from integrations.shopify import standings as at_checkout
+from integrations.shopify.discounts import (
+    ensure_code,
+    ensure_credit,
+    ensure_way_to_pay,
+    find_code,
+    remove_code,
+    remove_way_to_pay,
+)
+from workers.job import in_transaction, job
+from workers.relay import relay
+
+BATCH = 16
+"""How many redemptions of a merchant one job leases and works on side by side."""
+
+ATTEMPTS_MAX = 7
+"""After so many, which take about ten minutes, a redemption that Shopify has not made is given up."""
+
+
+@cache
+def shopify() -> Shopify:
+    """This process's way to Shopify, on the loop of its jobs."""
+    return Shopify()
+
+
+async def settle(within: Scope, through: Shopify | None = None) -> None:
+    """Settle every redemption of the merchant that is due, and ring for it."""
+    client = through or shopify()
+    while True:
+        now = within.present()
+        leased = await in_transaction(now, lambda at=now: settling.claim(at, BATCH))
+        outcomes = await asyncio.gather(*(_settle_one(now, client, kept) for kept in leased), return_exceptions=True)
+        await relay(now)
+        # A mistake of ours in one of them is told when those beside it are done; it comes again when its lease is over.
+        for outcome in outcomes:
+            if outcome is not None:
+                raise outcome
+        if len(leased) < BATCH:
+            return
+
+
+async def _settle_one(within: Scope, client: Shopify, kept: Redemption) -> None:
+    """Bring one redemption a step further. Whatever is in the way, it stays due."""
+    try:
+        match kept.status:
+            case "held":
+                await _make(within, client, kept)
+            case "cancelling" | "expiring":
+                await _unmake(within, client, kept)
+            case _:
+                await _sweep_stray(within, client, kept)
+    except ShopifyError as error:
+        tell(error, within, f"redemption {kept.status}")
+        await _book(within, lambda at: settling.put_off(at, kept))
+
+
+async def _make(within: Scope, client: Shopify, kept: Redemption) -> None:
+    customer_number, currency = await _facts(within, kept)
+    try:
+        if kept.definition.kind is RewardKind.CASHBACK:
+            shopify_id = await ensure_credit(client, within, kept, customer_number, currency)
+        else:
+            shopify_id = await ensure_code(client, within, kept, customer_number, currency)
+    except Refused as error:
+        tell(error, within, "making a discount")
+        code = error.code
+        await _book(within, lambda at: settling.failed(at, kept.id, code))
+    except NotInstalled:
+        await _book(within, lambda at: settling.failed(at, kept.id, "NOT_INSTALLED"))
+    except ShopifyError:
+        # Given up only when Shopify says that there is nothing; while it does not answer, nobody can know.
+        given_up = kept.attempts >= ATTEMPTS_MAX and kept.code is not None
+        if not given_up or await find_code(client, within, kept) is not None:
+            raise
+        await _book(within, lambda at: settling.failed(at, kept.id, "UNANSWERED"))
+    else:
+        await _book(within, lambda at: settling.issued(at, kept.id, shopify_id))
+
+
+async def _unmake(within: Scope, client: Shopify, kept: Redemption) -> None:
+    if kept.definition.kind is not RewardKind.COUPON and not await _is_removed(within, client, kept):
+        await _book(within, lambda at: settling.used(at, kept.id, None))
+    else:
+        await _book(within, lambda at: settling.gone(at, kept.id))
+
+
+async def _is_removed(within: Scope, client: Shopify, kept: Redemption) -> bool:
+    try:
+        return await remove_code(client, within, kept)
+    except NotInstalled:
+        # A shop without the app has none of its discounts either.
+        return True
+
+
+async def _sweep_stray(within: Scope, client: Shopify, kept: Redemption) -> None:
+    """The points are back: a discount that was made after all must go. One that was used is charged by the order."""
+    try:
+        if kept.code is not None:
+            await remove_code(client, within, kept)
+    except (Refused, NotInstalled) as error:
+        # Another's discount with this code, or a shop that is closed to us. What it refuses for the moment passes.
+        if isinstance(error, Refused) and error.code != "TAKEN" and kept.attempts < ATTEMPTS_MAX:
+            raise
+        tell(error, within, "looking for a stray discount")
+    await _book(within, lambda at: settling.settled(at, kept.id))
+
+
+async def _facts(within: Scope, kept: Redemption) -> tuple[int, str]:
+    """The customer's number and the shop's currency."""
+    customer = await customers.by_id(within, kept.customer_id)
+    assert customer is not None, "a redemption's customer is never deleted"
+    return customer.shopify_id, await merchants.currency(within)
+
+
+async def _book(within: Scope, act: Callable[[Scope], Awaitable[object]]) -> None:
+    """Book an outcome at the instant at which it is known."""
+    now = within.present()
+    await in_transaction(now, lambda: act(now))
+
+
+async def publish(within: Scope, through: Shopify | None = None) -> None:
+    """Make the discount by which points are paid with be as the catalogue says."""
+    client = through or shopify()
+    now = within.present()
+    for wanted in await in_transaction(now, lambda: publishing.claim(now)):
+        try:
+            shopify_id = await _publish_one(now, client, wanted)
+        except NotInstalled:
+            shopify_id = None
+        except ShopifyError as error:
+            tell(error, now, "publishing a reward")
+            await _book(within, lambda at, one=wanted.id: publishing.put_off(at, one))
+            continue
+        await _book(within, lambda at, one=wanted, made=shopify_id: publishing.published(at, one.id, one.revision, made))
+
+
+async def _publish_one(within: Scope, client: Shopify, wanted: Reward) -> str | None:
+    made = None
+    if wanted.status == RewardStatus.ACTIVE:
+        made = await ensure_way_to_pay(client, within, wanted, await merchants.currency(within))
+    if wanted.shopify_id is not None and wanted.shopify_id != made:
+        await remove_way_to_pay(client, within, wanted.shopify_id)
+    return made
+
+
+async def tell_checkout(within: Scope, through: Shopify | None = None) -> None:
+    """Write the metafields of all customers of the merchant that have changed, 25 a call."""
+    client = through or shopify()
+    while True:
+        now = within.present()
+        wanted = await in_transaction(now, lambda at=now: standings.claim(at))
+        if not wanted:
+            return
+        try:
+            done = await at_checkout.write(client, now, wanted)
+        except NotInstalled:
+            done = []
+        except ShopifyError as error:
+            tell(error, now, "telling checkout")
+            await _book(within, lambda at, ones=wanted: standings.put_off(at, ones))
+            return
+        unknown = {one.customer_id for one in wanted} - {customer_id for customer_id, *_ in done}
+        await _book(within, lambda at, ones=done, lost=unknown: _told(at, ones, lost))
+        if len(wanted) < standings.BATCH:
+            return
+
+
+async def _told(within: Scope, done: list[tuple[UUID, int, str]], unknown: set[UUID]) -> None:
+    await standings.written(within, done)
+    for customer_id in unknown:
+        await standings.refused(within, customer_id)
+
+
+async def end(within: Scope) -> None:
+    """End the reservations whose time has come, and have checkout told."""
+    while True:
+        now = within.present()
+        ended = await in_transaction(now, lambda at=now: rewards.end_due(at, BATCH))
+        await relay(now)
+        if ended.leaving:
+            await asyncio.to_thread(tell_standings.send, str(within.merchant_id))
+        if ended.leaving + ended.released < BATCH:
+            return
+
+
+async def _settle(within: Scope) -> None:
+    await settle(within)
+
+
+async def _publish(within: Scope) -> None:
+    await publish(within)
+
+
+async def _tell(within: Scope) -> None:
+    await tell_checkout(within)
+
+
+settle_redemptions = job("rewards.settle")(_settle)
+publish_rewards = job("rewards.publish")(_publish)
+tell_standings = job("rewards.tell")(_tell)
+end_reservations = job("rewards.end_reservations")(end)
