@@ -129,6 +129,9 @@ class ProgramDefinition:
     clawback: Clawback = strawberry.field(description="How far a refund goes for points that have been spent already.")
     b2b_orders: bool = strawberry.field(description="Whether orders of companies earn.")
     draft_orders: bool = strawberry.field(description="Whether orders that began as a draft of the staff earn.")
+    staff_orders: bool = strawberry.field(
+        description="Whether orders of the shop's own people earn: those that bear the tag `staff` or `employee`."
+    )
     actions: ProgramActions = strawberry.field(description="What is given for other things than orders and joining.")
     earning: JSON = strawberry.field(description="The whole earning definition, as the core reads it.")
 
@@ -210,6 +213,9 @@ class ProgramDraftInput:
     draft_orders: bool | None = strawberry.field(
         default=None, description="Whether orders that began as a draft of the staff earn."
     )
+    staff_orders: bool | None = strawberry.field(
+        default=None, description="Whether orders that bear the tag `staff` or `employee` earn."
+    )
     actions: ProgramActionsInput | None = strawberry.field(
         default=None, description="What to give for other things than orders and joining; it replaces all that the draft has."
     )
@@ -245,6 +251,7 @@ def program_definition(definition: Definition) -> ProgramDefinition:
         clawback=definition.clawback,
         b2b_orders=definition.b2b_orders,
         draft_orders=definition.draft_orders,
+        staff_orders=definition.staff_orders,
         actions=actions_shown(definition.actions),
         earning=JSON(definition.earning),
     )
@@ -272,6 +279,7 @@ def edited(current: Definition, input: ProgramDraftInput) -> Definition:
         "clawback": input.clawback,
         "b2b_orders": input.b2b_orders,
         "draft_orders": input.draft_orders,
+        "staff_orders": input.staff_orders,
         "actions": input.actions and actions_of(input.actions),
     }
     given = {name: value for name, value in changes.items() if value is not None}

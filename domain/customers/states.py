@@ -114,6 +114,28 @@ async def verified(scope: Scope, email_terms: Collection[bytes]) -> dict[bytes, 
     return {row["email_term"]: row["shopify_id"] for row in rows}
 
 
+async def namesakes(scope: Scope, shopify_ids: Collection[int]) -> list[tuple[int, int]]:
+    """Pairs of open customers with one verified address, one of each pair among these: (who was here first, who came later)."""
+    async with db.connection(scope) as connection:
+        rows = await connection.fetch(
+            """
+            select distinct first.shopify_id as kept, later.shopify_id as gone
+            from customers asked
+            join customers later on later.merchant_id = $1 and later.email_term = asked.email_term and later.state = 'open'
+            join lateral (
+                select c.id, c.shopify_id from customers c
+                where c.merchant_id = $1 and c.email_term = asked.email_term and c.state = 'open'
+                order by c.joined_at nulls last, c.id limit 1
+            ) first on first.id <> later.id
+            where asked.merchant_id = $1 and asked.shopify_id = any ($2) and asked.state = 'open'
+            order by kept, gone
+            """,
+            scope.merchant_id,
+            list(shopify_ids),
+        )
+    return [(row["kept"], row["gone"]) for row in rows]
+
+
 async def email_terms(scope: Scope, shopify_ids: Collection[int]) -> set[bytes]:
     """The keyed hashes of the verified addresses of these customers."""
     async with db.connection(scope) as connection:

@@ -91,6 +91,7 @@ class _Order(msgspec.Struct, rename="camel"):
     test: bool
     taxes_included: bool
     source_name: str | None
+    tags: list[str]
     payment_gateway_names: list[str]
     customer: _Reference | None
     purchasing_entity: _Buyer | None
@@ -124,6 +125,7 @@ def as_rest(content: dict[str, Any]) -> dict[str, Any]:
         "test": order.test,
         "taxes_included": order.taxes_included,
         "source_name": order.source_name,
+        "tags": ", ".join(order.tags),
         "payment_gateway_names": order.payment_gateway_names,
         "customer": None if order.customer is None else {"id": _number(order.customer.id, "Customer")},
         "shipping_address": None if order.shipping_address is None else {"country_code": order.shipping_address.country_code_v2},

@@ -1,7 +1,7 @@
 """Who is who: merges, guests, closed accounts, and what a person may ask of us."""
 
 from domain.identity.accounts import claim, delete, disable, enable
-from domain.identity.merging import merge, undo
+from domain.identity.merging import merge, undo, unite
 from domain.identity.privacy import redact, redact_shop, request_data, take_export, uninstalled
 from domain.identity.queries import Export, exported, exports
 from domain.identity.rules import (
@@ -40,4 +40,5 @@ __all__ = [
     "take_export",
     "undo",
     "uninstalled",
+    "unite",
 ]

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import msgspec
 
-from domain import audit, customers, orders, points
+from domain import audit, customers, merchants, orders, points
 from domain.customers import Merge, Standing, State
 from domain.errors import NotFound
 from domain.identifiers import new_id
@@ -45,6 +45,20 @@ async def merge(scope: Scope, *, kept: int, gone: int, job_id: str | None = None
         after={"into": str(staying.id), "signup_taken_back": done.signup is not None},
     )
     return done
+
+
+async def unite(scope: Scope, numbers: Collection[int]) -> None:
+    """Make one customer of those who have one verified address in several shops of the merchant: who was here first is kept.
+
+    Within a shop an address is one customer's, so with one shop nothing is done. What staff have taken apart stays apart.
+    Precondition: an open transaction, in which the customers were written. Running it twice is running it once.
+    """
+    if not await merchants.stores.are_several(scope):
+        return
+    # Two who are told of at the same moment take turns, so that the second sees the first.
+    await customers.look_for_guests(scope, as_guest=False)
+    for kept, gone in await customers.namesakes(scope, numbers):
+        await merge(scope, kept=kept, gone=gone)
 
 
 def _two(held: dict[UUID, Standing], gone: int, kept: int) -> tuple[Standing, Standing]:

@@ -46,6 +46,7 @@ async def _customers(scope: Scope, waiting: Sequence[Waiting]) -> set[str]:
     joined = await customers.arrive(scope, arrivals)
     await points.award_signups(scope, joined)
     await identity.claim(scope, {snapshot.id for snapshot, _ in arrivals})
+    await identity.unite(scope, {snapshot.id for snapshot, _ in arrivals})
     await actions.meet(scope, {profile.email for _, profile in arrivals if profile.email})
     return {customer_key(snapshot.id) for snapshot, _ in arrivals}
 

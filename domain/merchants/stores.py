@@ -55,6 +55,13 @@ async def of_merchant(scope: Scope, merchant_id: UUID) -> list[Store]:
     return [Store(row["shop_domain"], row["connected_at"]) for row in rows]
 
 
+async def are_several(scope: Scope) -> bool:
+    """Whether the merchant is reached by more than one shop."""
+    async with db.connection(scope) as connection:
+        several: bool = await connection.fetchval("select count(*) > 1 from stores where merchant_id = $1", scope.merchant_id)
+    return several
+
+
 async def invite(scope: Scope, shop_domain: str) -> None:
     """Say that a shop may join; audited. Running it twice is running it once. Precondition: an open transaction.
 

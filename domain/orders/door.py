@@ -2,6 +2,9 @@
 
 from typing import Any
 
+STAFF_TAGS = frozenset({"staff", "employee"})
+"""The tags by which a shop marks an order of its own people. Tags are free text, so of all others nothing is kept."""
+
 _MONEY_SET = {"shop_money": {"amount": True, "currency_code": True}}
 _TAXES = {"price": True, "rate": True}
 _ALLOCATIONS = {"amount": True, "discount_application_index": True}
@@ -49,6 +52,7 @@ KEPT: dict[str, Any] = {
     "test": True,
     "taxes_included": True,
     "source_name": True,
+    "tags": STAFF_TAGS,
     "location_id": True,
     "total_price": True,
     "total_price_set": {**_MONEY_SET, "presentment_money": {"amount": True, "currency_code": True}},
@@ -83,6 +87,9 @@ def keep(payload: dict[str, Any], wanted: dict[str, Any] = KEPT) -> dict[str, An
 def _kept(value: Any, wanted: Any) -> Any:
     if wanted is True:
         return value
+    if wanted is STAFF_TAGS:
+        words = {word.strip().casefold() for word in value.split(",")} if isinstance(value, str) else set[str]()
+        return ", ".join(sorted(words & STAFF_TAGS))
     if isinstance(value, list):
         return [_kept(item, wanted) for item in value]  # pyright: ignore[reportUnknownVariableType]
     if isinstance(value, dict):

@@ -160,7 +160,9 @@ def _batch(
     try:
         for number, snapshot in snapshots.items():
             told = facts.get(number, NOTHING)
-            void = void_reason(snapshot, told, b2b=definition.b2b_orders, drafts=definition.draft_orders)
+            void = void_reason(
+                snapshot, told, b2b=definition.b2b_orders, drafts=definition.draft_orders, staff=definition.staff_orders
+            )
             voided[number] = void
             orders.append(CoreOrder.from_json(core_order(snapshot, known.get(number), told, void=void is not None)))
         evaluations = version.core.evaluate_batch(orders)

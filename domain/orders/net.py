@@ -28,8 +28,11 @@ class History(msgspec.Struct, frozen=True):
     points_today: int = 0
 
 
-def void_reason(snapshot: OrderSnapshot, facts: Facts, *, b2b: bool, drafts: bool) -> str | None:
-    """Why an order counts for nothing whatever is in it, or None. b2b, drafts: whether the program lets such orders earn."""
+def void_reason(snapshot: OrderSnapshot, facts: Facts, *, b2b: bool, drafts: bool, staff: bool) -> str | None:
+    """Why an order counts for nothing whatever is in it, or None.
+
+    b2b, drafts, staff: whether the program lets orders of companies, from drafts and of the shop's own people earn.
+    """
     reasons = (
         ("ORDER_DELETED", facts.deleted),
         ("ORDER_CANCELLED", snapshot.cancelled_at is not None),
@@ -37,6 +40,8 @@ def void_reason(snapshot: OrderSnapshot, facts: Facts, *, b2b: bool, drafts: boo
         ("ORDER_REFUNDED", snapshot.financial_status == "refunded"),
         ("B2B_ORDER", snapshot.company is not None and not b2b),
         ("DRAFT_ORDER", snapshot.source_name == DRAFT_SOURCE and not drafts),
+        # Of the tags those are kept that mark such an order, and no others.
+        ("STAFF_ORDER", bool(snapshot.tags) and not staff),
     )
     return next((reason for reason, holds in reasons if holds), None)
 

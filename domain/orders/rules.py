@@ -147,6 +147,8 @@ class OrderSnapshot(msgspec.Struct, frozen=True):
     refunds: list[Refund] = []
     total_price_set: MoneySet | None = None
     source_name: str | None = None
+    tags: str = ""
+    """Of the shop's tags only those that mark an order of its own people."""
     company: Company | None = None
     email_term: str | None = None
     """Of a guest's order: the keyed hash of its e-mail address, in hex. It is kept beside the stored snapshot, never in it."""

@@ -66,8 +66,9 @@ class Definition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     time_zone: the IANA zone in which days and months are counted. points_expire_after: how long a lot lasts, to the end of the
     local day, from when it became spendable. inactivity_expires_after: when everything expires that is spendable, counted from
     the last time the customer earned or spent. expiry_warning_days: how long before either the customer is told; 0 for never.
-    restore_grace_days: what points that a refund gives back get on top of their expiry. b2b_orders, draft_orders: whether
-    orders of companies, and orders that began as a draft of the staff, earn. actions: what else than orders and joining earns.
+    restore_grace_days: what points that a refund gives back get on top of their expiry. b2b_orders, draft_orders,
+    staff_orders: whether orders of companies, orders that began as a draft of the staff, and orders tagged "staff" or "employee"
+    earn. actions: what else than orders and joining earns.
     """
 
     earning: dict[str, Any]
@@ -83,6 +84,7 @@ class Definition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     clawback: Clawback = Clawback.UNLIMITED
     b2b_orders: bool = False
     draft_orders: bool = False
+    staff_orders: bool = False
     actions: Actions = Actions()
 
     def expires_at(self, since: datetime) -> datetime | None:

@@ -32,6 +32,7 @@ def in_bulk(rest: dict[str, Any]) -> list[dict[str, Any]]:
         "test": rest["test"],
         "taxesIncluded": rest["taxes_included"],
         "sourceName": "web",
+        "tags": ["summer", "staff party"],
         "paymentGatewayNames": ["bogus"],
         "currencyCode": rest["currency"],
         "presentmentCurrencyCode": rest["currency"],

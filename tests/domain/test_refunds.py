@@ -91,6 +91,8 @@ async def test_shopifys_cancelled_order_is_worth_nothing_whatever_its_total_says
         ({"financial_status": "voided"}, "PAYMENT_VOIDED"),
         ({"company": {"id": 5}}, "B2B_ORDER"),
         ({"source_name": "shopify_draft_order"}, "DRAFT_ORDER"),
+        ({"tags": "gift, Staff"}, "STAFF_ORDER"),
+        ({"tags": "employee"}, "STAFF_ORDER"),
     ],
 )
 async def test_what_makes_a_whole_order_void_takes_everything_back(shop: Shop, changes: dict[str, Any], reason: str) -> None:
@@ -105,10 +107,11 @@ async def test_what_makes_a_whole_order_void_takes_everything_back(shop: Shop, c
     assert (found.deserved, found.reason) == (0, reason)
 
 
-async def test_companies_and_drafts_earn_where_the_program_says_so(shop: Shop) -> None:
-    await shop.publish(rate(10, b2b_orders=True, draft_orders=True))
+async def test_companies_drafts_and_staff_earn_where_the_program_says_so(shop: Shop) -> None:
+    await shop.publish(rate(10, b2b_orders=True, draft_orders=True, staff_orders=True))
     customer = await shop.customer()
-    await converge(shop, order(customer=customer.shopify_id, company={"id": 5}, source_name="shopify_draft_order", price="1.00"))
+    made = {"company": {"id": 5}, "source_name": "shopify_draft_order", "tags": "staff"}
+    await converge(shop, order(customer=customer.shopify_id, price="1.00", **made))
     assert await shop.balance(customer.id) == (10, 0)
 
 

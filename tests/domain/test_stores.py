@@ -2,10 +2,11 @@
 
 import pytest
 
-from domain import db, merchants
+from domain import db, identity, merchants
 from domain.errors import Code, DomainError
 from domain.merchants import stores
 from domain.merchants.stores import STORES_MAX, Store
+from tests.domain.test_guests import account
 from tests.shop import NOON, Shop, open_shop, order, rate
 
 
@@ -154,3 +155,42 @@ async def test_two_shops_earn_for_one_merchant(shop: Shop, outlet: Shop) -> None
     left = await outlet.data(call % "storeRemove", shop=outlet.merchant.shop_domain)
     assert left["storeRemove"]["stores"] == [{"shopDomain": shop.merchant.shop_domain, "connectedAt": NOON.isoformat()}]
     assert (await outlet.data("{ merchant { shopDomain } }"))["merchant"]["shopDomain"] == outlet.merchant.shop_domain
+
+
+async def test_who_buys_in_two_shops_has_one_balance(shop: Shop, outlet: Shop) -> None:
+    """By the verified address, whichever shop tells of it; not by one that nobody has verified."""
+    await shop.publish(rate(1, signup_points=10))
+    await shop.deliver("customers/create", account(7))
+    await shop.deliver("orders/create", order(customer=7))
+    await shop.work()
+    await invite(shop, outlet.merchant.shop_domain)
+    await join(outlet, shop.merchant.shop_domain)
+    # From here on the outlet's deliveries come to the one merchant.
+    await shop.deliver("orders/create", order(customer=8, price="50.00"))
+    await shop.deliver("customers/create", account(8, verified_email=False))
+    await shop.work()
+    one, other = await shop.customer(7), await shop.customer(8)
+    assert (await shop.balance(one.id), await shop.balance(other.id)) == ((110, 0), (60, 0))
+    await shop.deliver("customers/update", account(8, minutes=5))
+    await shop.work()
+    assert (await shop.balance(one.id), await shop.balance(other.id)) == ((160, 0), (0, 0))
+    await shop.deliver("orders/create", order(customer=8, price="5.00"))
+    await shop.deliver("customers/update", account(8, minutes=6))
+    await shop.work()
+    assert await shop.balance(one.id) == (165, 0)
+    # What staff take apart stays apart.
+    async with db.transaction(shop.scope()):
+        await identity.undo(shop.scope(), customer_id=other.id)
+    await shop.deliver("customers/update", account(8, minutes=7))
+    await shop.work()
+    assert (await shop.balance(one.id), await shop.balance(other.id)) == ((110, 0), (65, 0))
+
+
+async def test_in_one_shop_an_address_unites_nobody(shop: Shop) -> None:
+    await shop.publish(rate(1))
+    for number in (7, 8):
+        await shop.deliver("customers/create", account(number))
+        await shop.deliver("orders/create", order(customer=number))
+    await shop.work()
+    for number in (7, 8):
+        assert await shop.balance((await shop.customer(number)).id) == (100, 0)

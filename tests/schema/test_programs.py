@@ -9,7 +9,7 @@ from tests.shop import Shop
 
 CONTENT = """enabled earningRate { points per } basePolicy { discounts tax shipping tips giftCards } rounding
     signupPoints holdDays pointsName { singular plural } earning timeZone pointsExpireAfter { count unit }
-    inactivityExpiresAfter { count unit } expiryWarningDays restoreGraceDays clawback b2bOrders draftOrders"""
+    inactivityExpiresAfter { count unit } expiryWarningDays restoreGraceDays clawback b2bOrders draftOrders staffOrders"""
 UPDATE = f"""mutation ($input: ProgramDraftInput!, $revision: Int) {{
     programDraftUpdate(input: $input, revision: $revision) {{
         draft {{ revision updatedBy definition {{ {CONTENT} }} }} userErrors {{ code message field }}
@@ -40,6 +40,7 @@ BEGINNING: dict[str, Any] = {
     "clawback": "UNLIMITED",
     "b2bOrders": False,
     "draftOrders": False,
+    "staffOrders": False,
     "earning": {"rules": [{"id": "purchase", "kind": "per_currency_unit", "rate": {"per": 1, "points": 1}}]},
 }
 
@@ -108,6 +109,7 @@ async def test_expiry_and_policies_are_set_and_unset(shop: Shop) -> None:
         "clawback": "PENDING_FIRST",
         "b2bOrders": True,
         "draftOrders": True,
+        "staffOrders": True,
     }
     assert (await update(shop, **given))["draft"]["definition"] == BEGINNING | given
     # What is left out stays, null unsets a period, and null says nothing of what cannot be without a value.
