@@ -5,15 +5,14 @@ beyond what the returned pieces and the refunded shipping were worth takes its s
 no difference into how many refunds the same return is split, and an order that is returned wholly is worth nothing.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 from loyalty_native import share_floor
 
 from domain import money
-from domain.orders.facts import LOST_DISPUTE, Facts
-from domain.orders.rules import Amount, Line, MoneySet, OrderSnapshot, Payment, Refund
+from domain.orders.facts import LOST_DISPUTE, NOTHING, Facts
+from domain.orders.rules import Amount, Line, MoneySet, OrderSnapshot, Payment, Refund, Shipping
 
 SHIPPING_REFUND = "shipping_refund"
 DRAFT_SOURCE = "shopify_draft_order"
@@ -54,11 +53,16 @@ def core_order(snapshot: OrderSnapshot, history: History | None, facts: Facts, *
     currency = snapshot.currency
     money.require_currency(currency)
     refunds = list({**{refund.id: refund for refund in snapshot.refunds}, **facts.refunds}.values())
-    lines = [_kept_line(line, refunds, snapshot, void=void) for line in snapshot.line_items]
+    lines: list[dict[str, Any]] = []
+    returned = 0
+    for line in snapshot.line_items:
+        kept, worth = _kept_line(line, refunds, snapshot, void=void)
+        lines.append(kept)
+        returned += worth
     shipping, shipping_tax = _shipping(snapshot)
     back, tax_back = _shipping_refunded(refunds, currency)
     back, tax_back = (shipping, shipping_tax) if void else (min(back, shipping), min(tax_back, shipping_tax))
-    returned = sum(line.returned for line in lines) + back + (0 if snapshot.taxes_included else tax_back)
+    returned += back + (0 if snapshot.taxes_included else tax_back)
     given_back = 0 if void else _given_back(snapshot, refunds, facts)
     order: dict[str, Any] = {
         "currency": currency,
@@ -66,7 +70,7 @@ def core_order(snapshot: OrderSnapshot, history: History | None, facts: Facts, *
         "test": snapshot.test,
         "customer": None if snapshot.customer is None else msgspec.to_builtins(history or History()),
         "taxes_included": snapshot.taxes_included,
-        "lines": [line.core for line in lines],
+        "lines": lines,
         "shipping": money.render(shipping - back, currency),
         "shipping_tax": money.render(shipping_tax - tax_back, currency),
         "tip": "0" if void else _text(snapshot.total_tip_received),
@@ -80,38 +84,33 @@ def core_order(snapshot: OrderSnapshot, history: History | None, facts: Facts, *
     return msgspec.json.encode(order)
 
 
-@dataclass(frozen=True, slots=True)
-class _KeptLine:
+def _kept_line(line: Line, refunds: list[Refund], order: OrderSnapshot, *, void: bool) -> tuple[dict[str, Any], int]:
     """A line as the core reads it, and what the pieces were worth that refunds took back, tax on top included."""
-
-    core: dict[str, Any]
-    returned: int
-
-
-def _kept_line(line: Line, refunds: list[Refund], order: OrderSnapshot, *, void: bool) -> _KeptLine:
-    currency = order.currency
-    discount = _minor_sum((allocation.amount for allocation in line.discount_allocations), currency)
-    tax = _minor_sum((one.price for one in line.tax_lines), currency)
-    back = sum(one.quantity for refund in refunds for one in refund.refund_line_items if one.line_item_id == line.id)
-    left = max(0, line.quantity - back)
+    currency, quantity = order.currency, line.quantity
+    discount = _discounts(line, currency)
+    tax = _taxes(line, currency)
+    left = quantity
+    for refund in refunds:
+        left -= sum(one.quantity for one in refund.refund_line_items if one.line_item_id == line.id)
+    left = max(0, left)
     # An edit takes pieces off that nobody paid for; the refunds may know of returns that the snapshot does not.
     kept = 0 if void else left if line.current_quantity is None else min(left, line.current_quantity)
     core: dict[str, Any] = {
         "id": str(line.id),
         "quantity": kept,
         "unit_price": _text(line.price),
-        "discount": money.render(_share(discount, kept, line.quantity), currency),
-        "tax": money.render(_share(tax, kept, line.quantity), currency),
+        "discount": money.render(_share(discount, kept, quantity), currency),
+        "tax": money.render(_share(tax, kept, quantity), currency),
         "gift_card": line.gift_card,
     }
     if line.product_id is not None:
         core["product_id"] = str(line.product_id)
-    if left == line.quantity:
-        return _KeptLine(core, 0)
-    worth = _minor(line.price, currency) * (line.quantity - left) - (discount - _share(discount, left, line.quantity))
+    if left == quantity:
+        return core, 0
+    worth = _minor(line.price, currency) * (quantity - left) - (discount - _share(discount, left, quantity))
     if not order.taxes_included:
-        worth += tax - _share(tax, left, line.quantity)
-    return _KeptLine(core, worth)
+        worth += tax - _share(tax, left, quantity)
+    return core, worth
 
 
 def _share(total: int, part: int, whole: int) -> int:
@@ -120,12 +119,11 @@ def _share(total: int, part: int, whole: int) -> int:
 
 def _shipping(order: OrderSnapshot) -> tuple[int, int]:
     """(shipping after discounts, its tax), in minor units."""
-    currency = order.currency
-    amount = sum(
-        _minor(line.price, currency) - _minor_sum((one.amount for one in line.discount_allocations), currency)
-        for line in order.shipping_lines
-    )
-    return amount, _minor_sum((tax.price for line in order.shipping_lines for tax in line.tax_lines), currency)
+    amount = tax = 0
+    for line in order.shipping_lines:
+        amount += _minor(line.price, order.currency) - _discounts(line, order.currency)
+        tax += _taxes(line, order.currency)
+    return amount, tax
 
 
 def _shipping_refunded(refunds: list[Refund], currency: str) -> tuple[int, int]:
@@ -147,6 +145,8 @@ def _shipping_refunded(refunds: list[Refund], currency: str) -> tuple[int, int]:
 
 def _given_back(order: OrderSnapshot, refunds: list[Refund], facts: Facts) -> int:
     """All money that went back, to whatever tender, store credit too; disputes that were lost are money that went back."""
+    if not refunds and facts == NOTHING:
+        return 0
     payments = {payment.id: payment for refund in refunds for payment in refund.transactions}
     payments |= {number: payment for number, payment in facts.payments.items() if payment.kind == "refund"}
     total = sum(_paid(payment, order) for payment in payments.values() if payment.kind == "refund" and _happened(payment))
@@ -193,8 +193,19 @@ def _shop(amounts: MoneySet | None, currency: str) -> int:
     return 0 if amounts is None or amounts.shop_money is None else _minor(amounts.shop_money.amount, currency)
 
 
-def _minor_sum(amounts: Any, currency: str) -> int:
-    return sum(_minor(amount, currency) for amount in amounts)
+# Loops and no generators: most lines have one tax and one discount, and this runs for every line of every order.
+def _discounts(line: Line | Shipping, currency: str) -> int:
+    total = 0
+    for one in line.discount_allocations:
+        total += _minor(one.amount, currency)
+    return total
+
+
+def _taxes(line: Line | Shipping, currency: str) -> int:
+    total = 0
+    for one in line.tax_lines:
+        total += _minor(one.price, currency)
+    return total
 
 
 def _minor(amount: Amount, currency: str) -> int:
