@@ -153,7 +153,7 @@ def _open_log(path: Path) -> IO[bytes]:
     return path.open("ab")
 
 
-COLOURS = {"api": "36", "workers": "35"}
+COLOURS = {"api": "36", "workers": "35", "shopify": "32"}
 
 
 def _show(name: str, text: str) -> None:

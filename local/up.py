@@ -24,7 +24,12 @@ from migrations.run import migrate
 PORTS_TRIED = 20
 DEATHS_BEFORE_READY = 3
 
-PROGRAMS = (Program("api", (str(PYTHON), "-m", "api")), Program("workers", (str(PYTHON), "-m", "workers")))
+PROGRAMS = (
+    Program("api", (str(PYTHON), "-m", "api")),
+    Program("workers", (str(PYTHON), "-m", "workers", "--queue", "work")),
+    # What waits for Shopify waits by itself.
+    Program("shopify", (str(PYTHON), "-m", "workers", "--queue", "shopify")),
+)
 
 
 def up(port: int | None) -> None:

@@ -1,4 +1,7 @@
-"""One worker process: `python -m workers [--threads N]`. Start as many as there are processors to give."""
+"""One worker process: `python -m workers [--threads N] [--queue work|shopify]`. Start as many as there are processors to give.
+
+Both queues are worked off unless one is named. One process serves `work` alone, so that the ledger never waits for Shopify.
+"""
 
 import argparse
 import asyncio
@@ -17,6 +20,7 @@ from domain.log import configure, log
 from domain.settings import settings
 from workers import sweeper
 from workers.broker import broker
+from workers.job import OWN, QUEUES
 
 GARBAGE_THRESHOLDS = (50_000, 20, 20)
 """Python looks for cycles after every 700 objects that stay. A batch of orders holds tens of thousands for a moment, and a sixth
@@ -30,25 +34,29 @@ def main() -> None:
     """Work until SIGTERM or SIGINT; then finish what runs and stop."""
     parser = argparse.ArgumentParser(prog="python -m workers", description=main.__doc__)
     parser.add_argument("--threads", type=int, default=4, help="jobs at once (default 4)")
+    parser.add_argument("--queue", choices=QUEUES, action="append", help="what to work off (default: everything)")
     arguments = parser.parse_args()
+    queues: list[str] = arguments.queue or list(QUEUES)
     configure(development=settings().environment == "development")
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stopping.set())
     broker.emit_after("process_boot")
-    worker = Worker(broker, worker_threads=arguments.threads, worker_timeout=POLL_MS)
+    worker = Worker(broker, queues=set(queues), worker_threads=arguments.threads, worker_timeout=POLL_MS)
     worker.start()
     loop = get_event_loop_thread()
     assert loop is not None, "the AsyncIO middleware starts the loop with the worker"
-    sweeping = asyncio.run_coroutine_threadsafe(sweeper.run(), loop.loop)
+    # The sweeper finds the work of both queues, so those who serve our own are enough to run it.
+    sweeping = asyncio.run_coroutine_threadsafe(sweeper.run(), loop.loop) if OWN in queues else None
     # What has been imported stays: it need not be looked through again.
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GARBAGE_THRESHOLDS)
-    log.info("workers.ready", threads=arguments.threads)
+    log.info("workers.ready", threads=arguments.threads, queues=queues)
     stopping.wait()
     log.info("workers.stopping")
-    sweeping.cancel()
+    if sweeping is not None:
+        sweeping.cancel()
     worker.stop()
     broker.close()
 

@@ -13,12 +13,22 @@ from workers.broker import broker
 
 COLLISIONS_MAX = 5
 
+OWN = "work"
+"""The queue of what needs our own servers alone."""
+
+SHOPIFY = "shopify"
+"""The queue of what waits for Shopify. It has workers of its own, so that nothing else waits when Shopify is slow or away."""
+
+QUEUES = (OWN, SHOPIFY)
+
 R = TypeVar("R")
 Work = Callable[[Scope], Awaitable[None]]
 
 
-def job(name: str) -> Callable[[Work], "dramatiq.Actor[Any, Any]"]:
+def job(name: str, queue: str = OWN) -> Callable[[Work], "dramatiq.Actor[Any, Any]"]:
     """Make `work(scope)` a job that is sent as `work.send(str(merchant_id))`.
+
+    Where one process works off both queues, what needs our own servers alone goes first.
 
     The scope is at the merchant's present instant; work that goes on for long asks `scope.present()` anew for each transaction.
     """
@@ -32,7 +42,7 @@ def job(name: str) -> Callable[[Work], "dramatiq.Actor[Any, Any]"]:
                 log.exception("job.failed", job=name, merchant_id=merchant_id)
                 raise
 
-        return dramatiq.actor(actor_name=name, queue_name="work", broker=broker)(run)
+        return dramatiq.actor(actor_name=name, queue_name=queue, priority=QUEUES.index(queue), broker=broker)(run)
 
     return declare
 

@@ -19,7 +19,7 @@ from integrations.shopify.discounts import (
     remove_code,
     remove_way_to_pay,
 )
-from workers.job import in_transaction, job
+from workers.job import SHOPIFY, in_transaction, job
 from workers.relay import relay
 
 BATCH = 16
@@ -207,7 +207,7 @@ async def _tell(within: Scope) -> None:
     await tell_checkout(within)
 
 
-settle_redemptions = job("rewards.settle")(_settle)
-publish_rewards = job("rewards.publish")(_publish)
-tell_standings = job("rewards.tell")(_tell)
+settle_redemptions = job("rewards.settle", SHOPIFY)(_settle)
+publish_rewards = job("rewards.publish", SHOPIFY)(_publish)
+tell_standings = job("rewards.tell", SHOPIFY)(_tell)
 end_reservations = job("rewards.end_reservations")(end)

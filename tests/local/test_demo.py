@@ -226,7 +226,7 @@ def test_the_whole_demo(tmp_path: Path) -> None:
             [sys.executable, "-c", PLAY, str(place), "20", "fast"], cwd=ROOT, check=False, capture_output=True, text=True
         )
         assert done.returncode == 0, done.stdout + done.stderr
-        assert re.search(r"#1001 +\$100\.00 +\d+ ms  \+1,000 Stars +Bob Norman", done.stdout)
+        assert re.search(r"#1001 +\$100\.00 +[\d,]+ ms  \+1,000 Stars +Bob Norman", done.stdout)
         assert "no points: a test order" in done.stdout
         assert "Sent      20 orders and 1 signup in 24 deliveries, 1 of them a second time" in done.stdout
         assert "20 orders against explanation and entries" in done.stdout
