@@ -39,9 +39,13 @@ async def unsent(scope: Scope, limit: int) -> list[Event]:
     return [Event(row["id"], row["event"], msgspec.json.decode(row["payload"])) for row in rows]
 
 
-async def forget(scope: Scope, events: list[Event]) -> None:
-    """Remove events that have been sent."""
+async def forget(scope: Scope, events: list[Event]) -> list[Event]:
+    """Remove events that have been sent. Returns those that were still there: of two relays, one removes each."""
     async with db.connection(scope) as connection:
-        await connection.execute(
-            "delete from outbox where merchant_id = $1 and id = any ($2)", scope.merchant_id, [event.id for event in events]
+        rows = await connection.fetch(
+            "delete from outbox where merchant_id = $1 and id = any ($2) returning id",
+            scope.merchant_id,
+            [event.id for event in events],
         )
+    removed = {row["id"] for row in rows}
+    return [event for event in events if event.id in removed]

@@ -9,10 +9,12 @@ from uuid import UUID
 import msgspec
 import strawberry
 
-from domain import points
-from domain.points import Activity, ExpiryReason, Notice
+from domain import points, rewards
+from domain.points import Activity, ExpiryReason, Notice, Reached
 from schema.context import Info
 from schema.enums import describe
+from schema.identifiers import gid
+from schema.localised import LocalisedText, localised
 from schema.pagination import Connection, check_first, connection, read_cursor
 from schema.points import PointsTransaction, points_transaction
 from schema.scalars import Points
@@ -44,12 +46,36 @@ class PointsExpiryNotice:
     occurred_at: datetime = strawberry.field(description="When it was told.")
 
 
+@strawberry.type(
+    description=(
+        "That an entry brought the balance to or over what a reward costs, which the customer could take then. "
+        "It is as it was told: the reward may have changed since."
+    )
+)
+class RewardReachableNotice:
+    """A reward within reach."""
+
+    row: strawberry.Private[Reached]
+    reward_id: strawberry.ID = strawberry.field(description="The reward.")
+    names: list[LocalisedText] = strawberry.field(description="Its name in every language that it had.")
+    points: Points = strawberry.field(description="What it cost.")
+    occurred_at: datetime = strawberry.field(description="When it was told.")
+
+    @strawberry.field(description="Its name in a language, or in English where it had none.")
+    def name(self, locale: Annotated[str, strawberry.argument(description="The locale, such as pt-BR.")] = "en") -> str:
+        """The localised name."""
+        return rewards.name_in(self.row.names, locale)
+
+
 @strawberry.type(description="One thing that happened to an account: one of its fields is there, the others are null.")
 class CustomerActivity:
     """An entry or a notice."""
 
     points_transaction: PointsTransaction | None = strawberry.field(default=None, description="An entry of the ledger.")
     expiry_notice: PointsExpiryNotice | None = strawberry.field(default=None, description="That points will expire.")
+    reachable_notice: RewardReachableNotice | None = strawberry.field(
+        default=None, description="That a reward has come within reach."
+    )
 
 
 @strawberry.type(description="A message of `customerActivity`.")
@@ -68,11 +94,22 @@ def _notice(notice: Notice) -> PointsExpiryNotice:
     )
 
 
+def _reached(reached: Reached) -> RewardReachableNotice:
+    return RewardReachableNotice(
+        row=reached,
+        reward_id=strawberry.ID(gid("Reward", reached.reward_id)),
+        names=localised(reached.names),
+        points=Points(reached.points),
+        occurred_at=reached.occurred_at,
+    )
+
+
 def activity(row: Activity) -> CustomerActivity:
     """One thing that happened, as the API shows it."""
     return CustomerActivity(
         points_transaction=None if row.entry is None else points_transaction(row.entry),
         expiry_notice=None if row.notice is None else _notice(row.notice),
+        reachable_notice=None if row.reached is None else _reached(row.reached),
     )
 
 

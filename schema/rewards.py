@@ -21,18 +21,11 @@ from schema.context import Info
 from schema.customers import visible_customer
 from schema.doors import EVERYBODY
 from schema.identifiers import gid, uuid_of
+from schema.localised import LocalisedText, localised
 from schema.node import Node
 from schema.pagination import Connection, check_first, connection, read_cursor
 from schema.reward_enums import DiscountClass, Obstacle, RedemptionStatus, RewardKind, RewardStatus
 from schema.scalars import CurrencyCode, Money, Points
-
-
-@strawberry.type(description="A text in one language.")
-class LocalisedText:
-    """A text and its locale."""
-
-    locale: str = strawberry.field(description="The locale, such as en or pt-BR.")
-    text: str = strawberry.field(description="The text.")
 
 
 @strawberry.type(description="Whether a customer can take a reward now, and if not, why.")
@@ -211,8 +204,8 @@ def _reward(row: RewardRow, currency: str, availability: RewardAvailability | No
         valid_days=definition.valid_days,
         returns_unused=definition.returns_unused,
         revision=row.revision,
-        names=[LocalisedText(locale=locale, text=text) for locale, text in definition.names.items()],
-        descriptions=[LocalisedText(locale=locale, text=text) for locale, text in definition.descriptions.items()],
+        names=localised(definition.names),
+        descriptions=localised(definition.descriptions),
         availability=availability,
     )
 

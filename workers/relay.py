@@ -10,15 +10,16 @@ import redis.asyncio
 
 from domain import outbox
 from domain.outbox import Event
-from domain.rewards import standings
+from domain.rewards import reach, standings
 from domain.scope import Scope
 from domain.settings import settings
 from workers.broker import broker
-from workers.job import job
+from workers.job import in_transaction, job
 
 CHANNEL = "loyalnest:points"
 """Where the doorbells ring: a JSON list of [merchant id, customer id, account version]. It tells that there is news, not what."""
 
+CHANGED = "points.changed"
 BATCH = 500
 TIMEOUT_S = 5
 
@@ -35,7 +36,8 @@ async def relay(scope: Scope) -> int:
     """Ring for every event in the merchant's outbox and remove it. Returns how many were sent.
 
     A crash between the two rings twice, which harms nobody: who is rung for reads the ledger. While Redis is away nothing is
-    removed, and the sweeper comes back.
+    removed, and the sweeper comes back. Which rewards have come within reach is told in the transaction that removes the events,
+    and so once; what that leaves in the outbox is rung for in the next round.
     """
     sent = 0
     while events := await outbox.unsent(scope, BATCH):
@@ -46,17 +48,28 @@ async def relay(scope: Scope) -> int:
         ]
         await _redis().publish(CHANNEL, msgspec.json.encode(doorbells))
         await _wake(scope, events)
-        await outbox.forget(scope, events)
+        told = await _forget(scope, events)
         sent += len(events)
-        if len(events) < BATCH:
+        if len(events) < BATCH and not told:
             break
     return sent
+
+
+async def _forget(scope: Scope, events: list[Event]) -> int:
+    """Remove the events and tell of the rewards that they brought within reach. Returns how many notices that made."""
+
+    async def act() -> int:
+        removed = await outbox.forget(scope, events)
+        changes = {(UUID(event.payload["customer_id"]), event.payload["version"]) for event in removed if event.name == CHANGED}
+        return await reach.tell(scope, sorted(changes)) if changes else 0
+
+    return await in_transaction(scope, act)
 
 
 async def _wake(scope: Scope, events: Sequence[Event]) -> None:
     """Start what the events ask for. Where balances have changed, checkout is to be told."""
     jobs = {WAKES[event.name] for event in events if event.name in WAKES}
-    changed = [UUID(event.payload["customer_id"]) for event in events if event.name == "points.changed"]
+    changed = [UUID(event.payload["customer_id"]) for event in events if event.name == CHANGED]
     if changed and await standings.mark(scope, changed):
         jobs.add(WAKES["standing.changed"])
     for name in sorted(jobs):

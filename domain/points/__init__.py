@@ -8,6 +8,7 @@ from domain.points.notices import (
     Activity,
     ExpiryReason,
     Notice,
+    Reached,
     activity_page,
     activity_since,
     horizon,
@@ -15,6 +16,7 @@ from domain.points.notices import (
     warn_of_lots,
 )
 from domain.points.queries import Account, Link, Transaction, account, newest_at, page, since, transaction
+from domain.points.reaching import Crossing, Goal, crossings, tell_reached
 from domain.points.rules import (
     POINTS_MAX,
     AccountClosed,
@@ -43,8 +45,10 @@ __all__ = [
     "AccountClosed",
     "Activity",
     "Arrived",
+    "Crossing",
     "Entry",
     "ExpiryReason",
+    "Goal",
     "Inactivity",
     "InsufficientPoints",
     "Link",
@@ -54,6 +58,7 @@ __all__ = [
     "Notice",
     "PointsOutOfRange",
     "Posted",
+    "Reached",
     "Reversal",
     "Signup",
     "Standing",
@@ -65,6 +70,7 @@ __all__ = [
     "adjust",
     "award_signups",
     "close",
+    "crossings",
     "expire",
     "expire_inactive",
     "expired_of",
@@ -84,6 +90,7 @@ __all__ = [
     "signups_of",
     "since",
     "take_back",
+    "tell_reached",
     "transaction",
     "transfer",
     "transfer_back",

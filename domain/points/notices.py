@@ -1,4 +1,4 @@
-"""What customers are told that moves no points: that some will expire, days before they do."""
+"""What customers are told that moves no points: that some will expire, days before they do; and reading all that is told."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ import msgspec
 from domain import calendar, db
 from domain.points.inactivity import IN_WINDOW, Inactivity
 from domain.points.queries import Transaction, transactions
+from domain.points.reaching import REACHABLE
 from domain.points.transfers import hold_all
 from domain.programs import Definition
 from domain.scope import Scope
@@ -25,10 +26,16 @@ class ExpiryReason(StrEnum):
     INACTIVITY = "inactivity"
 
 
-class _Payload(msgspec.Struct, frozen=True):
+class _Expiring(msgspec.Struct, frozen=True):
     points: int
     expires_at: datetime
     reason: ExpiryReason
+
+
+class _Reachable(msgspec.Struct, frozen=True):
+    reward_id: UUID
+    points: int
+    names: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +52,27 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
+class Reached:
+    """That the points have come to what a reward costs: its cost and its names as they were when it was told."""
+
+    customer_id: UUID
+    position: int
+    number: int
+    occurred_at: datetime
+    reward_id: UUID
+    points: int
+    names: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Activity:
-    """One thing that happened to an account: an entry of the ledger (number 0), or a notice behind it."""
+    """One thing that happened to an account: an entry of the ledger (number 0), or a notice of either kind behind it."""
 
     position: int
     number: int
     entry: Transaction | None
     notice: Notice | None
+    reached: Reached | None = None
 
 
 def horizon(definition: Definition, midnight: datetime) -> datetime:
@@ -205,11 +226,11 @@ async def activity_page(scope: Scope, customer_id: UUID, before: tuple[int, int]
 
 # One statement, and so one snapshot: a notice is written under the account's lock, before any entry behind it.
 _ACTIVITY = """
-    (select position, 0 as number, null as occurred_at, null as payload from points_transactions
+    (select position, 0 as number, null as kind, null as occurred_at, null as payload from points_transactions
     where merchant_id = $1 and customer_id = $2 and (position, 0) {compare} ($3::bigint, $4::integer)
     order by position {direction} limit $5)
     union all
-    (select position, number, occurred_at, payload from points_notices
+    (select position, number, kind, occurred_at, payload from points_notices
     where merchant_id = $1 and customer_id = $2 and (position, number) {compare} ($3::bigint, $4::integer)
     order by position {direction}, number {direction} limit $5)
     order by position {direction}, number {direction} limit $5
@@ -224,9 +245,15 @@ async def _activity(scope: Scope, customer_id: UUID, place: tuple[int, int], lim
     found: list[Activity] = []
     for row in rows:
         position, number = row["position"], row["number"]
-        notice = None
-        if row["payload"] is not None:
-            told = msgspec.json.decode(row["payload"], type=_Payload)
-            notice = Notice(customer_id, position, number, row["occurred_at"], told.points, told.expires_at, told.reason)
-        found.append(Activity(position, number, entries.get(position) if notice is None else None, notice))
+        told = customer_id, position, number, row["occurred_at"]
+        if row["kind"] is None:
+            found.append(Activity(position, number, entries.get(position), None))
+        elif row["kind"] == REACHABLE:
+            reward = msgspec.json.decode(row["payload"], type=_Reachable)
+            reached = Reached(*told, reward.reward_id, reward.points, reward.names)
+            found.append(Activity(position, number, None, None, reached))
+        else:
+            expiring = msgspec.json.decode(row["payload"], type=_Expiring)
+            notice = Notice(*told, expiring.points, expiring.expires_at, expiring.reason)
+            found.append(Activity(position, number, None, notice))
     return found

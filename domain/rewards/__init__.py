@@ -25,6 +25,7 @@ from domain.rewards.rules import (
     RedemptionStatus,
     RewardKind,
     RewardStatus,
+    name_in,
     obstacles,
     percent_text,
 )
@@ -46,6 +47,7 @@ __all__ = [
     "create",
     "end_due",
     "keep",
+    "name_in",
     "obstacles",
     "pay_with_points",
     "percent_text",

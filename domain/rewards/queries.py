@@ -122,6 +122,16 @@ async def rewards_page(scope: Scope, first: int, after: UUID | None, *, active: 
     return [Reward(*row) for row in rows]
 
 
+async def offered(scope: Scope) -> list[Reward]:
+    """Every active reward of which any is left."""
+    async with db.connection(scope) as connection:
+        rows = await connection.fetch(
+            f"select {REWARD} from rewards where merchant_id = $1 and status = 'active' and stock is distinct from 0 order by id",
+            scope.merchant_id,
+        )
+    return [Reward(*row) for row in rows]
+
+
 async def pay_with_points(scope: Scope) -> Reward | None:
     """The active reward by which points are paid with; a merchant has one at most."""
     async with db.connection(scope) as connection:

@@ -134,11 +134,16 @@ class Definition(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def name(self, locale: str = FALLBACK_LOCALE) -> str:
         """The name in a locale, in its language without the region, or in English."""
-        return _localised(self.names, locale) or self.names[FALLBACK_LOCALE]
+        return name_in(self.names, locale)
 
     def description(self, locale: str = FALLBACK_LOCALE) -> str | None:
         """The description likewise; None when there is none."""
         return _localised(self.descriptions, locale) or self.descriptions.get(FALLBACK_LOCALE)
+
+
+def name_in(names: dict[str, str], locale: str) -> str:
+    """The name in a locale, in its language without the region, or in English, which every reward has."""
+    return _localised(names, locale) or names[FALLBACK_LOCALE]
 
 
 def _localised(texts: dict[str, str], locale: str) -> str | None:

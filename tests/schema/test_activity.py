@@ -10,7 +10,9 @@ from domain.scope import Actor, Door, Scope
 from schema.context import Context
 from schema.doorbell import Doorbell
 from schema.root import schema
+from tests.rewards import definition, offer
 from tests.shop import NOON, Shop
+from workers.relay import relay
 
 WHAT = """pointsTransaction { points } expiryNotice { points expiresAt reason }"""
 STREAM = f"""subscription ($customer: ID, $since: String) {{
@@ -102,6 +104,37 @@ async def test_pages_go_back_in_time_and_leave_nothing_out(shop: Shop) -> None:
                 break
             after = page["edges"][-1]["cursor"]
         assert seen == whole["edges"]
+
+
+async def test_a_reward_within_reach_is_in_the_page_and_in_the_stream(shop: Shop) -> None:
+    what = """pointsTransaction { points } expiryNotice { points }
+        reachableNotice { rewardId name(locale: "de-AT") names { locale text } points occurredAt }"""
+    page = f"query ($customer: ID!) {{ customer(id: $customer) {{ activity(first: 10) {{ edges {{ node {{ {what} }} }} }} }} }}"
+    stream = f"subscription ($since: String) {{ customerActivity(since: $since) {{ activity {{ {what} }} }} }}"
+    reward = await offer(shop, definition(points=10, names={"en": "A mug", "de": "Ein Becher"}))
+    customer = await shop.customer()
+    listener = Listener(shop, customer.id)
+    begin, _ = await (await listener.open()).next()
+    await listener.stream.aclose()
+    await earn(shop, customer.id, 10, 5)
+    await relay(shop.scope())
+    notice = {
+        "rewardId": f"gid://loyalnest/Reward/{reward.id}",
+        "name": "Ein Becher",
+        "names": [{"locale": "de", "text": "Ein Becher"}, {"locale": "en", "text": "A mug"}],
+        "points": 10,
+        "occurredAt": "2026-03-02T12:00:00+00:00",
+    }
+    none = {"pointsTransaction": None, "expiryNotice": None, "reachableNotice": None}
+    expected = [none | {"pointsTransaction": {"points": 10}}, none | {"reachableNotice": notice}]
+    for token in (None, shop.customer_token(customer.id)):
+        found = await shop.data(page, token=token, customer=gid(customer.id))
+        assert [edge["node"] for edge in found["customer"]["activity"]["edges"]] == expected[::-1]
+    messages: Any = await schema.subscribe(stream, variable_values={"since": begin}, context_value=listener.context)
+    for wanted in expected:
+        message = await asyncio.wait_for(anext(messages), SOON_S)
+        assert (message.errors, message.data) == (None, {"customerActivity": {"activity": wanted}})
+    await messages.aclose()
 
 
 async def test_a_reconnect_anywhere_goes_on_without_a_gap_or_a_repeat(shop: Shop) -> None:

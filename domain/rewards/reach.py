@@ -1,0 +1,54 @@
+"""Which rewards customers have come to, by the changes of their balances."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from domain import db, points
+from domain.points import POINTS_MAX, Crossing, Goal
+from domain.rewards.queries import TAKEN, offered, standing
+from domain.rewards.rules import RewardKind, obstacles
+from domain.scope import Scope
+
+
+async def tell(scope: Scope, changes: Sequence[tuple[UUID, int]]) -> int:
+    """Tell customers of the rewards that these changes of their balances (customer, account version) brought within reach.
+
+    Precondition: an open transaction, in which the changes' events are removed. Told are only rewards that the customer can take
+    now. Paying with points has a rate and no cost, and is not told. Returns how many notices are new.
+    """
+    anybody = standing(POINTS_MAX, 0)
+    open_ = {
+        row.id: definition
+        for row in await offered(scope)
+        if (definition := row.definition).kind is not RewardKind.PAY_WITH_POINTS
+        and not obstacles(definition, row.status, row.stock, anybody, scope.at)[0]
+    }
+    goals = [Goal(reward_id, definition.points, definition.names) for reward_id, definition in open_.items()]
+    found = await points.crossings(scope, changes, goals)
+    limits = {
+        reward_id: definition.limit_per_customer
+        for reward_id, definition in open_.items()
+        if definition.limit_per_customer is not None
+    }
+    over = await _over_limit(scope, found, limits)
+    return await points.tell_reached(scope, [one for one in found if (one.customer_id, one.goal_id) not in over], goals)
+
+
+async def _over_limit(scope: Scope, found: Sequence[Crossing], limits: dict[UUID, int]) -> set[tuple[UUID, UUID]]:
+    """The (customer, reward) pairs of which the customer has taken all that they may."""
+    limited = [crossing for crossing in found if crossing.goal_id in limits]
+    if not limited:
+        return set()
+    async with db.connection(scope) as connection:
+        rows = await connection.fetch(
+            """
+            select customer_id, reward_id, count(*) as taken from redemptions
+            where merchant_id = $1 and customer_id = any ($2) and reward_id = any ($3) and status = any ($4)
+            group by customer_id, reward_id
+            """,
+            scope.merchant_id,
+            [crossing.customer_id for crossing in limited],
+            [crossing.goal_id for crossing in limited],
+            list(TAKEN),
+        )
+    return {(row["customer_id"], row["reward_id"]) for row in rows if row["taken"] >= limits.get(row["reward_id"], POINTS_MAX)}
