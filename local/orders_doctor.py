@@ -1,20 +1,28 @@
-"""`./dev.sh orders-doctor FILE`: what Shopify has and the ledger has not, order by order, and the entries that would mend it."""
+"""`./dev.sh orders-doctor`: what Shopify has and the ledger has not, order by order, and the entries that would mend it.
+
+Shopify's orders come from a file, or from Shopify itself, by a bulk query with the shop's own token.
+"""
 
 import argparse
 import asyncio
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
+from typing import BinaryIO
 
-from domain import db, merchants, scope
+from domain import db, doctor, merchants, scope
 from domain.doctor import SETTLED, Drift
 from domain.log import configure
 from domain.merchants import Merchant
+from domain.scope import Scope
 from domain.settings import settings
+from integrations.shopify import Shopify, bulk
+from integrations.shopify.errors import ShopifyError
 from local.errors import LocalError
 from workers.doctor import Progress, examine
 
@@ -70,25 +78,45 @@ def _entries(count: int) -> str:
     return "one entry" if count == 1 else f"{count:,} entries"
 
 
-async def run(file: str, shop: str | None, *, book: bool, from_line: int) -> int:
-    """Examine, say what is seen, and return the exit code: 0 when all agrees in the end, otherwise 1."""
-    began = monotonic()
+async def run(file: str | None, shop: str | None, *, book: bool, from_line: int) -> int:
+    """Examine a file, or without one what Shopify has, and say what is seen.
+
+    Returns the exit code: 0 when all agrees in the end, otherwise 1.
+    """
     progress, tally = Progress(line=from_line), Tally()
     await db.open_database(settings().database_url, 2)
-    telling = asyncio.create_task(_tell(progress, tally, began))
     try:
         merchant = await _merchant(shop)
+        within = scope.system(merchant.id, clock_offset=merchant.clock_offset)
         with ExitStack() as stack:
-            lines = _lines(stack, file)
-            within = scope.system(merchant.id, clock_offset=merchant.clock_offset)
+            lines = await _fetched(stack, within, merchant) if file is None else _lines(stack, file)
+            telling = asyncio.create_task(_tell(progress, tally, monotonic(), resumable=file is not None))
+            stack.callback(telling.cancel)
             async for drift in examine(within, lines, progress, book=book, from_line=from_line):
                 tally.add(drift)
                 sys.stdout.write(told(drift))
     finally:
-        telling.cancel()
         await db.close_database()
     sys.stdout.write(summary(merchant.shop_domain, progress, tally, booked=book))
     return 0 if tally.causes.total() == (tally.settled if book else 0) else 1
+
+
+async def _fetched(stack: ExitStack, within: Scope, merchant: Merchant) -> BinaryIO:
+    """What Shopify has, in a file that is gone with the run. A file, because booking may take longer than Shopify sends."""
+    file = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 -- the stack closes it
+    shopify = Shopify()
+    try:
+        await bulk.fetch(shopify, within, doctor.QUERY.read_text(), file, _told_by_shopify)
+    except ShopifyError as error:
+        raise LocalError(f"Shopify gives no orders of {merchant.shop_domain}. {error}") from error
+    finally:
+        await shopify.close()
+    file.seek(0)
+    return file
+
+
+def _told_by_shopify(status: str, objects: int) -> None:
+    sys.stderr.write(f"Shopify: {status.lower()}, {objects:,} objects …\n")
 
 
 def _lines(stack: ExitStack, file: str) -> Iterator[bytes]:
@@ -114,23 +142,33 @@ async def _merchant(shop: str | None) -> Merchant:
     return found
 
 
-async def _tell(progress: Progress, tally: Tally, began: float) -> None:
+async def _tell(progress: Progress, tally: Tally, began: float, *, resumable: bool) -> None:
     while True:
         await asyncio.sleep(PROGRESS_S)
         pace = progress.orders / max(monotonic() - began, 1e-9)
         drifting = tally.causes.total()
-        resume = f"--from-line {progress.line} goes on here"
-        sys.stderr.write(f"{progress.orders:,} orders, {drifting:,} drift, {pace:,.0f} orders/s; {resume} …\n")
+        resume = f"; --from-line {progress.line} goes on here" if resumable else ""
+        sys.stderr.write(f"{progress.orders:,} orders, {drifting:,} drift, {pace:,.0f} orders/s{resume} …\n")
 
 
 def main() -> int:
     """Read the arguments and run."""
     parser = argparse.ArgumentParser(prog="./dev.sh orders-doctor", description=__doc__)
-    parser.add_argument("file", help="Shopify's orders as JSON lines, of REST or of a bulk query; - is standard input")
-    parser.add_argument("--shop", metavar="DOMAIN", help="the shop, such as cedar.myshopify.com, where there are several")
+    parser.add_argument(
+        "file",
+        nargs="?",
+        help="Shopify's orders as JSON lines, of REST or of a bulk query; - is standard input; left out, Shopify is asked",
+    )
+    parser.add_argument(
+        "--shop", metavar="DOMAIN", help="the shop, such as cedar.myshopify.com, where there are several or Shopify is asked"
+    )
     parser.add_argument("--book", action="store_true", help="book what is found, and do not only show it")
     parser.add_argument("--from-line", type=int, default=1, metavar="N", help="go on with a run that stopped there")
     arguments = parser.parse_args()
+    if arguments.file is None and arguments.shop is None:
+        parser.error("name a file, or with --shop the shop whose orders Shopify is asked for")
+    if arguments.file is None and arguments.from_line != 1:
+        parser.error("--from-line goes on with a file")
     configure(development=settings().environment == "development")
     try:
         return asyncio.run(run(arguments.file, arguments.shop, book=arguments.book, from_line=arguments.from_line))

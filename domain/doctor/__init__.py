@@ -1,5 +1,6 @@
 """The order doctor: compares the orders that Shopify has with those that the ledger has, and books what is missing."""
 
+from domain.doctor.bulk import QUERY
 from domain.doctor.commands import settle
 from domain.doctor.numbers import SortedNumbers
 from domain.doctor.queries import compare, created_between
@@ -7,6 +8,7 @@ from domain.doctor.reading import State, Unreadable, states
 from domain.doctor.rules import SETTLED, Cause, Drift, Movement
 
 __all__ = [
+    "QUERY",
     "SETTLED",
     "Cause",
     "Drift",

@@ -1,5 +1,6 @@
 """An order of the GraphQL Admin API, in the shape that REST and webhooks give it."""
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -7,6 +8,9 @@ import msgspec
 from domain import money
 from domain.errors import DomainError
 from domain.orders import InvalidOrder
+
+QUERY = Path(__file__).with_name("bulk_orders.graphql")
+"""What is asked of Shopify."""
 
 CHILDREN = {"LineItem": "lineItems", "ShippingLine": "shippingLines"}
 """By the type in a child's id: the field of the order that it stands in. A bulk query gives children as lines of their own."""

@@ -1,4 +1,4 @@
-"""Writes admin_schema.graphql: the part of Shopify's Admin schema that `operations.graphql` touches.
+"""Writes admin_schema.graphql: the part of Shopify's Admin schema that our documents touch.
 
 Run:   python -m integrations.shopify.refresh_schema [--check] [--data FILE]
 
@@ -20,13 +20,17 @@ from typing import Any
 
 import graphql
 
+from domain import doctor
+
 API_VERSION = "2026-10"
 PACKAGE = "@shopify/dev-mcp@1.16.0"
 HERE = Path(__file__).parent
 SCHEMA = HERE / "admin_schema.graphql"
-OPERATIONS = HERE / "operations.graphql"
+DOCUMENTS = (HERE / "operations.graphql", doctor.QUERY)
+"""The operations, and what a bulk operation runs."""
+
 HEADER = f"""\
-# The part of Shopify's Admin API {API_VERSION} that operations.graphql touches, as SDL without descriptions.
+# The part of Shopify's Admin API {API_VERSION} that our documents touch, as SDL without descriptions.
 # Made by integrations/shopify/refresh_schema.py from the npm package {PACKAGE}.
 """
 
@@ -60,12 +64,18 @@ def _touched(schema: graphql.GraphQLSchema) -> tuple[set[tuple[str, str]], set[s
             if not node.name.value.startswith("__"):
                 fields.add((parent.name, node.name.value))
 
-    document = graphql.parse(OPERATIONS.read_text())
-    errors = graphql.validate(schema, document)
+    for document in _valid(schema):
+        graphql.visit(document, graphql.TypeInfoVisitor(info, Collect()))
+    return fields, types
+
+
+def _valid(schema: graphql.GraphQLSchema) -> list[graphql.DocumentNode]:
+    """The documents; ends the program when one of them is not the schema's."""
+    documents = [graphql.parse(path.read_text()) for path in DOCUMENTS]
+    errors = [error for document in documents for error in graphql.validate(schema, document)]
     if errors:
         raise SystemExit("\n".join(str(error) for error in errors))
-    graphql.visit(document, graphql.TypeInfoVisitor(info, Collect()))
-    return fields, types
+    return documents
 
 
 def _reachable(schema: graphql.GraphQLSchema, fields: set[tuple[str, str]], types: set[str]) -> set[str]:
@@ -121,9 +131,7 @@ def main() -> int:
     )
     built = graphql.build_schema(text)
     graphql.assert_valid_schema(built)
-    errors = graphql.validate(built, graphql.parse(OPERATIONS.read_text()))
-    if errors:
-        raise SystemExit("\n".join(str(error) for error in errors))
+    _valid(built)
     if arguments.check:
         return 0 if SCHEMA.read_text() == text else 1
     SCHEMA.write_text(text)

@@ -6,6 +6,7 @@ from typing import Any
 
 import graphql
 
+from local.shopify_stand_in import bulk
 from local.shopify_stand_in.shop import Discount, Json, ShopState, digest, instant, now
 
 SCHEMA = Path(__file__).parents[2] / "integrations" / "shopify" / "admin_schema.graphql"
@@ -54,12 +55,12 @@ def _selected(selections: graphql.SelectionSetNode | None, parent: Any) -> float
     return total
 
 
-async def execute(shop: ShopState, document: graphql.DocumentNode, variables: Json) -> graphql.ExecutionResult:
-    """Validate and execute one document; every mistake is an error as Shopify would tell it."""
+async def execute(shop: ShopState, document: graphql.DocumentNode, variables: Json, address: str) -> graphql.ExecutionResult:
+    """Validate and execute one document; every mistake is an error as Shopify would tell it. address: the shop's."""
     errors = graphql.validate(schema(), document)
     if errors:
         return graphql.ExecutionResult(data=None, errors=errors)
-    return graphql.execute_sync(schema(), document, root_value=_Root(shop), variable_values=variables)
+    return graphql.execute_sync(schema(), document, root_value=_Root(shop, address), variable_values=variables)
 
 
 def _error(field: list[str], code: str, message: str) -> Json:
@@ -69,8 +70,9 @@ def _error(field: list[str], code: str, message: str) -> Json:
 class _Root:
     """The root fields. graphql-core calls them with the execution's info and the arguments in Shopify's own names."""
 
-    def __init__(self, shop: ShopState) -> None:
+    def __init__(self, shop: ShopState, address: str) -> None:
         self._shop = shop
+        self._address = address
 
     # ---- discounts ----
 
@@ -235,6 +237,20 @@ class _Root:
 
     def nodes(self, _: Any, ids: list[str]) -> list[Json | None]:
         return [self._customer(_number(one)) for one in ids]
+
+    # ---- bulk operations ----
+
+    def bulkOperationRunQuery(self, _: Any, query: str, groupObjects: bool) -> Json:  # noqa: N802, N803
+        """Without groupObjects Shopify gives the children in any order, which nobody here asks for."""
+        made = bulk.run(schema(), self._shop, query) if groupObjects else "Not grouped."
+        if isinstance(made, str):
+            return {"bulkOperation": None, "userErrors": [_error(["query"], "INVALID", made)]}
+        self._shop.bulk[_number(made.id)] = made
+        return {"bulkOperation": {"id": made.id}, "userErrors": []}
+
+    def bulkOperation(self, _: Any, id: str) -> Json | None:  # noqa: N802
+        found = self._shop.bulk.get(_number(id))
+        return None if found is None else found.look(self._address)
 
     # ---- shop and webhooks ----
 

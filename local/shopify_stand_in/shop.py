@@ -93,6 +93,7 @@ class ShopState:
     credits: list[Json] = field(default_factory=list)
     subscriptions: list[Json] = field(default_factory=list)
     orders: dict[int, Json] = field(default_factory=dict)
+    bulk: dict[int, Any] = field(default_factory=dict)
     tokens: Tokens = field(default_factory=Tokens)
     bucket: Bucket = field(default_factory=Bucket)
     calls: dict[str, int] = field(default_factory=dict)

@@ -194,7 +194,7 @@ def test_of_one_second_a_bulk_query_is_never_newer_than_a_webhook() -> None:
 
 
 def test_the_query_asks_for_what_is_read() -> None:
-    """And for nothing besides; that Shopify's schema has it all was seen against the introspection of 2026-10."""
+    """And for nothing besides; that Shopify's schema has it all is seen in tests/integrations/test_operations.py."""
     document = parse((ROOT / "domain" / "doctor" / "bulk_orders.graphql").read_text())
     [operation] = document.definitions
     assert isinstance(operation, OperationDefinitionNode)

@@ -3,6 +3,7 @@
 import graphql
 import pytest
 
+from domain import doctor
 from integrations.shopify.operations import operations, root_field
 from integrations.shopify.refresh_schema import SCHEMA
 from local.shopify_stand_in import admin
@@ -12,9 +13,9 @@ def test_the_schema_is_whole() -> None:
     graphql.assert_valid_schema(graphql.build_schema(SCHEMA.read_text()))
 
 
-@pytest.mark.parametrize("name", sorted(operations()))
-def test_a_document_is_valid_and_uses_nothing_deprecated(name: str) -> None:
-    document = graphql.parse(operations()[name])
+@pytest.mark.parametrize("text", [*operations().values(), doctor.QUERY.read_text()])
+def test_a_document_is_valid_and_uses_nothing_deprecated(text: str) -> None:
+    document = graphql.parse(text)
     assert graphql.validate(admin.schema(), document) == []
     rules = [graphql.NoDeprecatedCustomRule]
     assert graphql.validate(admin.schema(), document, rules) == []

@@ -167,7 +167,7 @@ async def test_points_that_come_by_a_merge_and_closed_accounts_are_not_told(shop
     await post(shop, gone.id, 60)
     shop.at += MINUTE
     async with db.transaction(shop.scope()):
-        await identity.merge(shop.scope(), kept=kept.shopify_id, gone=gone.shopify_id, job_id=None)
+        await identity.merge(shop.scope(), kept=kept.shopify_id, gone=gone.shopify_id, job_id="merge")
     await post(shop, closed.id, 100)
     async with db.transaction(shop.scope()):
         await points.close(shop.scope(), [closed.id], State.DISABLED)
@@ -238,6 +238,6 @@ async def test_the_notice_rings_for_itself(shop: Shop) -> None:
         await channel.subscribe(relay_module.CHANNEL)
         await channel.get_message(timeout=5)
         assert await relay(shop.scope()) == 2
-        rings = [await channel.get_message(ignore_subscribe_messages=True, timeout=5) for _ in range(2)]
+        rings: list[Any] = [await channel.get_message(ignore_subscribe_messages=True, timeout=5) for _ in range(2)]
     await client.aclose()
-    assert [msgspec.json.decode(ring["data"]) for ring in rings if ring] == [[[str(shop.merchant.id), str(customer.id), 1]]] * 2
+    assert [msgspec.json.decode(ring["data"]) for ring in rings] == [[[str(shop.merchant.id), str(customer.id), 1]]] * 2
