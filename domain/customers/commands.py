@@ -1,6 +1,6 @@
 """Keeping customers as the shop tells of them."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -25,6 +25,30 @@ class Owner:
 async def ensure(scope: Scope, shopify_ids: Iterable[int]) -> dict[int, UUID]:
     """The ids of who stands for these Shopify customers; `owners` without the rest."""
     return {shopify_id: owner.id for shopify_id, owner in (await owners(scope, shopify_ids)).items()}
+
+
+async def stand_for(scope: Scope, shopify_ids: Collection[int]) -> dict[int, UUID]:
+    """The ids of who stands for these Shopify customers, as `ensure`, but held by nobody, so that they can change.
+
+    It is for who goes on to `lock` them: two who held the same row already would then wait for each other for ever.
+    Precondition: an open transaction.
+    """
+    async with db.connection(scope) as connection:
+        found = await _stand_for(scope, connection, shopify_ids)
+        missing = sorted(set(shopify_ids) - set(found))
+        if missing:
+            await _create(scope, connection, missing)
+            found |= await _stand_for(scope, connection, missing)
+    return found
+
+
+async def _stand_for(scope: Scope, connection: db.Connection, shopify_ids: Collection[int]) -> dict[int, UUID]:
+    rows = await connection.fetch(
+        "select shopify_id, coalesce(merged_into, id) as id from customers where merchant_id = $1 and shopify_id = any ($2)",
+        scope.merchant_id,
+        list(shopify_ids),
+    )
+    return {row["shopify_id"]: row["id"] for row in rows}
 
 
 async def owners(scope: Scope, shopify_ids: Iterable[int]) -> dict[int, Owner]:

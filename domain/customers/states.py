@@ -27,6 +27,12 @@ async def lock(scope: Scope, customer_ids: Collection[UUID]) -> dict[UUID, Stand
     Precondition: an open transaction. Whoever goes on to lock orders has locked those that are there before, as orders do.
     """
     async with db.connection(scope) as connection:
+        # By itself, so that the statement after it sees who was merged into them while this one waited.
+        await connection.fetch(
+            "select from customers where merchant_id = $1 and id = any ($2) order by id for update",
+            scope.merchant_id,
+            list(customer_ids),
+        )
         rows = await connection.fetch(
             """
             select id, shopify_id, state, joined_at, merged_into from customers

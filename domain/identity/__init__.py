@@ -1,6 +1,7 @@
 """Who is who: merges, guests, closed accounts, and what a person may ask of us."""
 
 from domain.identity.accounts import claim, delete, disable, enable
+from domain.identity.holding import hold
 from domain.identity.merging import merge, undo, unite
 from domain.identity.privacy import redact, redact_shop, request_data, take_export, uninstalled
 from domain.identity.queries import Export, exported, exports
@@ -31,6 +32,7 @@ __all__ = [
     "enable",
     "exported",
     "exports",
+    "hold",
     "merge",
     "number_of",
     "read",

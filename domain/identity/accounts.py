@@ -6,6 +6,7 @@ from uuid import UUID
 
 from domain import audit, customers, orders, points
 from domain.customers import State
+from domain.identity.holding import by_number, hold
 from domain.identity.personal import forget
 from domain.scope import Scope
 
@@ -53,10 +54,7 @@ async def claim(scope: Scope, numbers: Collection[int]) -> None:
 
 async def _hold(scope: Scope, number: int) -> UUID:
     """Lock a customer as themself, made when new, behind the orders that they have."""
-    ids = await customers.ensure(scope, [number])
-    await orders.of_customer(scope, ids[number])
-    held = await customers.lock(scope, [ids[number]])
-    return next(one.id for one in held.values() if one.shopify_id == number)
+    return by_number(await hold(scope, [number]), number).id
 
 
 async def _set(scope: Scope, customer_id: UUID, state: State, told_at: datetime | None) -> bool:

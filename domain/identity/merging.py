@@ -5,10 +5,12 @@ from uuid import UUID
 
 import msgspec
 
-from domain import audit, customers, merchants, orders, points
+from domain import audit, customers, db, merchants, orders, points
 from domain.customers import Merge, Standing, State
 from domain.errors import NotFound
 from domain.identifiers import new_id
+from domain.identity.accounts import claim
+from domain.identity.holding import by_number, hold
 from domain.identity.moves import MovedOrder, later_lots, move, move_back
 from domain.identity.rules import MergeConflict
 from domain.scope import Scope
@@ -24,9 +26,7 @@ async def merge(scope: Scope, *, kept: int, gone: int, job_id: str | None = None
     """
     if kept == gone:
         raise MergeConflict("A customer cannot be merged into themself.", field=("kept",))
-    ids = await customers.ensure(scope, [kept, gone])
-    await orders.of_customer(scope, ids[gone])
-    held = await customers.lock(scope, set(ids.values()))
+    held = await hold(scope, [kept, gone])
     leaving, staying = _two(held, gone, kept)
     if leaving.id in (staying.id, staying.merged_into):
         raise MergeConflict("The one who is to be kept has been merged into the other.", field=("kept",))
@@ -63,8 +63,7 @@ async def unite(scope: Scope, numbers: Collection[int]) -> None:
 
 def _two(held: dict[UUID, Standing], gone: int, kept: int) -> tuple[Standing, Standing]:
     """The one who goes, as themself; and who stands for the one who is kept."""
-    by_number = {one.shopify_id: one for one in held.values()}
-    leaving, staying = by_number[gone], by_number[kept]
+    leaving, staying = by_number(held, gone), by_number(held, kept)
     return leaving, held.get(staying.merged_into, staying) if staying.merged_into else staying
 
 
@@ -116,16 +115,15 @@ async def undo(scope: Scope, *, customer_id: UUID) -> Merge:
     """Take the merge of a customer back: every lot, date, debt and order is where it was. Audited.
 
     What expired meanwhile has expired, as it would have; what an order gained or lost since stays with the order. Orders that
-    came since under the old number go along. Precondition: an open transaction.
+    came since under the old number go along, and guests' orders with their address. Precondition: an open transaction.
     Refusals: NOT_FOUND for who was not merged; MERGE_CONFLICT while who was kept is merged into another, or somebody is erased;
     MERGE_SPENT when points that came by it have been spent, or points earned since have paid a debt that came by it.
     """
-    merges = [one for one in await customers.merges_of(scope, customer_id) if one.undone_at is None]
-    if not merges:
-        raise NotFound("This customer was not merged into another.", field=("id",))
-    [merge] = merges
+    merge = await _in_force(scope, customer_id)
     await orders.of_customer(scope, merge.kept_id)
     held = await customers.lock(scope, {merge.gone_id, merge.kept_id})
+    if await _in_force(scope, customer_id) != merge:
+        raise db.Collision("this merge was taken back, and there is another")
     leaving, staying = held[merge.gone_id], held[merge.kept_id]
     if leaving.state is not State.MERGED or staying.state in (State.MERGED, State.REDACTED):
         raise MergeConflict("Who was kept has been merged into another since, or somebody was erased.", field=("id",))
@@ -142,12 +140,20 @@ async def undo(scope: Scope, *, customer_id: UUID) -> Merge:
     )
     if merge.gone_state == State.OPEN:
         await orders.settle_again(scope, await orders.waiting_of(scope, merge.gone_id))
+        await claim(scope, [leaving.shopify_id])
     else:
         await orders.pause(scope, merge.gone_id)
     await audit.record(
         scope, "customer.unmerged", f"gid://loyalnest/Customer/{merge.gone_id}", before={"into": str(merge.kept_id)}
     )
     return merge
+
+
+async def _in_force(scope: Scope, customer_id: UUID) -> Merge:
+    merges = [one for one in await customers.merges_of(scope, customer_id) if one.undone_at is None]
+    if not merges:
+        raise NotFound("This customer was not merged into another.", field=("id",))
+    return merges[0]
 
 
 def _named(theirs: Collection[orders.Order], numbers: set[int], moved: Collection[int]) -> list[int]:

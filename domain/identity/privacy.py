@@ -11,6 +11,7 @@ from domain import audit, customers, db, installations, merchants, orders, point
 from domain.customers import State
 from domain.errors import NotFound
 from domain.identifiers import new_id
+from domain.identity.holding import by_number, hold
 from domain.identity.personal import everything, forget
 from domain.identity.queries import Export, exported
 from domain.identity.rules import InvalidIdentity
@@ -24,11 +25,9 @@ async def redact(scope: Scope, number: int, order_numbers: Collection[int] = ())
     The account is closed for good, the address of the orders is forgotten, and exports that nobody has taken are gone.
     What the shop delivers of them later finds nobody to tell it of. Precondition: an open transaction. Safe to repeat.
     """
-    ids = await customers.ensure(scope, [number])
-    await orders.of_customer(scope, ids[number])
-    held = await customers.lock(scope, [ids[number]])
+    held = await hold(scope, [number])
     # Who was merged into somebody is that person too; but when one who is gone is erased, who was kept stays.
-    asked = next(one for one in held.values() if one.shopify_id == number)
+    asked = by_number(held, number)
     erased = [asked.id] if asked.merged_into else list(held)
     await forget(scope, erased)
     await orders.forget_addresses(scope, order_numbers)

@@ -18,6 +18,7 @@ BATCH = 500
 async def accounts(scope: Scope, waiting: Sequence[Waiting]) -> set[str]:
     """Customers whom the shop disabled, enabled or deleted."""
     told = [(one.topic, identity.read(one.payload, AccountTold)) for one in waiting]
+    await identity.hold(scope, {account.id for _, account in told})
     for topic, account in told:
         if account.updated_at is not None and account.updated_at.tzinfo is None:
             raise InvalidIdentity("updated_at needs a time zone", field=("updated_at",))
@@ -33,15 +34,17 @@ async def accounts(scope: Scope, waiting: Sequence[Waiting]) -> set[str]:
 
 async def merges(scope: Scope, waiting: Sequence[Waiting]) -> set[str]:
     """Customers of whom Shopify has made one. Those that were only asked for, or failed, change nothing."""
-    known: set[str] = set()
+    merges: list[tuple[int, int, str | None]] = []
     for one in waiting:
         told = identity.read(one.payload, MergeTold)
         kept = identity.number_of(told.kept, "admin_graphql_api_customer_kept_id")
         gone = identity.number_of(told.gone, "admin_graphql_api_customer_deleted_id")
         if told.is_done:
-            await identity.merge(scope, kept=kept, gone=gone, job_id=told.job)
-            known.add(customer_key(kept))
-    return known
+            merges.append((kept, gone, told.job))
+    await identity.hold(scope, {number for kept, gone, _ in merges for number in (kept, gone)})
+    for kept, gone, job in merges:
+        await identity.merge(scope, kept=kept, gone=gone, job_id=job)
+    return {customer_key(kept) for kept, _, _ in merges}
 
 
 async def privacy(scope: Scope, waiting: Sequence[Waiting]) -> Collection[str]:

@@ -12,7 +12,7 @@ from domain.orders.guests import (
     with_email,
 )
 from domain.orders.ledger import write
-from domain.orders.queries import Order, by_shopify_id, maturing_of, of_customer
+from domain.orders.queries import Order, by_shopify_id, hold_of, maturing_of, of_customer
 from domain.orders.replay import Drift, Page, replay
 from domain.orders.rules import InvalidOrder, OrderSnapshot, Payment, Refund, parse
 from domain.orders.simulation import simulate
@@ -32,6 +32,7 @@ __all__ = [
     "claimable",
     "converge",
     "forget_addresses",
+    "hold_of",
     "keep",
     "mature",
     "maturing_of",

@@ -1,6 +1,6 @@
 """Reading orders."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -120,6 +120,21 @@ async def of_customer(scope: Scope, customer_id: UUID) -> list[Order]:
             f"{_SELECT} and customer_id = $2 order by shopify_id for update", scope.merchant_id, customer_id
         )
     return [_order(row) for row in rows]
+
+
+async def hold_of(scope: Scope, customer_ids: Collection[UUID]) -> None:
+    """Lock all orders of these customers in the order of their numbers. Precondition: an open transaction."""
+    async with db.connection(scope) as connection:
+        await connection.execute(
+            """
+            with held as (
+                select 1 from orders where merchant_id = $1 and customer_id = any ($2) order by shopify_id for update
+            )
+            select count(*) from held
+            """,
+            scope.merchant_id,
+            list(customer_ids),
+        )
 
 
 def _order(row: Any) -> Order:
