@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from domain import db, inbox, orders
+from domain import db, identity, inbox, orders
 from domain.orders import Order
 from tests.ledger import rows
 from tests.shop import NOON, Shop, order, rate
@@ -227,3 +227,18 @@ async def until_blocked() -> None:
             "(select oid from pg_database where datname = current_database()))"
         ):
             await connection.fetchval("select pg_sleep(0.01)")
+
+
+async def test_an_order_that_came_while_its_guest_was_merged_is_theirs_when_that_is_undone(shop: Shop) -> None:
+    await shop.publish(rate(1))
+    await shop.deliver("customers/update", account())
+    await shop.work()
+    gone = await shop.customer(7)
+    async with db.transaction(shop.scope()):
+        await identity.merge(shop.scope(), kept=8, gone=7)
+    await shop.deliver("orders/create", guest(1))
+    await shop.work()
+    assert (await found(shop, 1)).reason == "GUEST_UNCLAIMED"
+    async with db.transaction(shop.scope()):
+        await identity.undo(shop.scope(), customer_id=gone.id)
+    assert await shop.balance(gone.id) == (100, 0)
