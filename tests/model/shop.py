@@ -30,10 +30,18 @@ class ModelOrder:
     created_at: datetime
     lines: list[ModelLine]
     status: str = "pending"
+    guest: str | None = None
+    """The address of who has ordered without an account; `customer` is then whose address it is."""
+    is_known: bool = False
+    """Whether something of it has been delivered."""
+    is_claimed: bool = False
+    was_returned: bool = False
+    """Whether it may have been another's by a merge that was undone: what that one had spent of it is not taken from them."""
     cancelled: bool = False
     goodwill_cents: int = 0
     refunds: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     changes: int = 0
+    paid_at: datetime | None = None
 
     @property
     def kept_cents(self) -> int:
@@ -50,6 +58,8 @@ class ModelOrder:
         """The order as Shopify's webhook has it after its newest change."""
         self.changes += 1
         changed_at = self.created_at + timedelta(seconds=self.changes)
+        if self.status == "paid":
+            self.paid_at = self.paid_at or changed_at
         return {
             "id": self.number,
             "created_at": self.created_at.isoformat(),
@@ -58,7 +68,8 @@ class ModelOrder:
             "financial_status": self.status,
             "test": False,
             "taxes_included": False,
-            "customer": {"id": self.customer},
+            "customer": None if self.guest else {"id": self.customer},
+            "email": self.guest or "somebody@example.com",
             "cancelled_at": changed_at.isoformat() if self.cancelled else None,
             "line_items": [
                 {
