@@ -81,7 +81,7 @@ class ActionClaim:
     reason: str | None = strawberry.field(
         description=(
             "Why it earns nothing: NO_PROGRAM, PROGRAM_OFF, NOT_OFFERED, DAILY_CAP, LIFETIME_CAP, NOT_PUBLISHED, BELOW_GOAL, "
-            "or for a sale one of the reasons of orders."
+            "GIVEN_TWICE for what two customers had who were merged, or for a sale one of the reasons of orders."
         )
     )
 

@@ -4,9 +4,31 @@ from domain.actions.birthdays import Birthday, birthday, give_birthdays, set_bir
 from domain.actions.claims import mature, page
 from domain.actions.commands import claim_follow, record_event
 from domain.actions.goals import Spending, count
-from domain.actions.reviews import InvalidReview, Provider, Told, meet, proves, read, set_source, settle_reviews, tell
+from domain.actions.merging import (
+    MovedClaim,
+    later_lots,
+    move,
+    move_back,
+    pause,
+    resume,
+    returning,
+    settle_apart,
+    take_back_twice,
+)
+from domain.actions.reviews import (
+    InvalidReview,
+    Provider,
+    Told,
+    forget_writers,
+    meet,
+    proves,
+    read,
+    set_source,
+    settle_reviews,
+    tell,
+)
 from domain.actions.rules import Claim, Kind
-from domain.actions.till import Answer, Movement, Outcome, TillEntry, sync
+from domain.actions.till import Answer, Movement, Outcome, TillEntry, hold_tills, sync
 
 __all__ = [
     "Answer",
@@ -14,6 +36,7 @@ __all__ = [
     "Claim",
     "InvalidReview",
     "Kind",
+    "MovedClaim",
     "Movement",
     "Outcome",
     "Provider",
@@ -23,16 +46,26 @@ __all__ = [
     "birthday",
     "claim_follow",
     "count",
+    "forget_writers",
     "give_birthdays",
+    "hold_tills",
+    "later_lots",
     "mature",
     "meet",
+    "move",
+    "move_back",
     "page",
+    "pause",
     "proves",
     "read",
     "record_event",
+    "resume",
+    "returning",
     "set_birthday",
     "set_source",
+    "settle_apart",
     "settle_reviews",
     "sync",
+    "take_back_twice",
     "tell",
 ]

@@ -1,5 +1,6 @@
 """Birthdays: kept sealed, given for at local midnight, once in 365 days, and never sooner than the lead after a change."""
 
+from collections.abc import Collection
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -9,6 +10,7 @@ import msgspec
 
 from domain import audit, calendar, db, points, programs
 from domain.actions.claims import book, judged
+from domain.actions.persons import earner
 from domain.actions.rules import Claim, InvalidDate, Kind
 from domain.programs import BirthdayRule, ProgramVersion
 from domain.programs.actions import LEAD_DAYS_MIN
@@ -22,12 +24,16 @@ ANY_YEAR = 2000
 
 
 class Sealed(msgspec.Struct, frozen=True):
-    """What is kept sealed of a birthday. given_on: the local day of the last gift."""
+    """What is kept sealed of a birthday.
+
+    given_on: the local day of the last gift. told_of: whose it was before they were merged into the customer, if another's.
+    """
 
     month: int
     day: int
     year: int | None = None
     given_on: date | None = None
+    told_of: UUID | None = None
 
 
 class Birthday(msgspec.Struct, frozen=True):
@@ -43,43 +49,33 @@ class Birthday(msgspec.Struct, frozen=True):
 
 
 async def birthday(scope: Scope, customer_id: UUID) -> Birthday | None:
-    """A customer's birthday, or None when it is not known."""
+    """A customer's birthday, or that of who was kept when they were merged, or None when it is not known."""
     row = await _row(scope, customer_id)
-    return None if row is None else _opened(scope, row)
+    return None if row is None else await _opened(scope, row, await programs.live(scope))
 
 
 async def set_birthday(scope: Scope, *, customer_id: UUID, month: int, day: int, year: int | None) -> Birthday:
     """Keep a customer's birthday. The same date again changes nothing; another one counts as a change, and the lead begins anew.
 
-    Precondition: an open transaction. What staff change is audited, without the date. Refusals: NOT_FOUND, DATE_INVALID.
+    Precondition: an open transaction. What staff change is audited, without the date. Refusals: NOT_FOUND, ACCOUNT_CLOSED,
+    DATE_INVALID.
     """
     live = await programs.live(scope)
     zone = _zone(live)
     _check_date(month, day, year, calendar.local_day(scope.at, zone))
+    customer_id = await earner(scope, customer_id, ("customerId",))
     await points.hold(scope, customer_id)
     row = await _row(scope, customer_id)
     given_on, changes = None, 0
     if row is not None:
         earlier = _unsealed(scope, row)
         if (earlier.month, earlier.day, earlier.year) == (month, day, year):
-            return _opened(scope, row)
+            return await _opened(scope, row, live)
         given_on, changes = earlier.given_on, row["changes"] + 1
     changed = Sealed(month, day, year, given_on)
-    due_at = calendar.day_start(_next_day(changed, scope.at, _lead(live), zone), zone)
-    async with db.connection(scope) as connection:
-        await connection.execute(
-            """
-            insert into birthdays (merchant_id, customer_id, sealed, set_at, changes, due_at) values ($1, $2, $3, $4, $5, $6)
-            on conflict (merchant_id, customer_id) do update set
-                sealed = excluded.sealed, set_at = excluded.set_at, changes = excluded.changes, due_at = excluded.due_at
-            """,
-            scope.merchant_id,
-            customer_id,
-            _seal(scope, customer_id, changed),
-            scope.at,
-            changes,
-            due_at,
-        )
+    given = await _gifts(scope, [customer_id])
+    due_at = calendar.day_start(_next_day(_behind(changed, given.get(customer_id), zone), scope.at, _lead(live), zone), zone)
+    await _keep(scope, customer_id, changed, {"set_at": scope.at, "changes": changes, "due_at": due_at})
     if scope.actor.door is not Door.CUSTOMER:
         subject = f"gid://loyalnest/Customer/{customer_id}"
         await audit.record(scope, "customer_birthday.set", subject, after={"changes": changes})
@@ -100,6 +96,7 @@ async def give_birthdays(scope: Scope, limit: int) -> int:
             limit,
         )
         await points.hold_all(scope, {row["customer_id"] for row in due})
+        # Whoever was closed meanwhile is due no more, and waits.
         rows = await connection.fetch(
             """
             select customer_id, sealed, set_at, changes, occasions, due_at from birthdays
@@ -110,20 +107,21 @@ async def give_birthdays(scope: Scope, limit: int) -> int:
             [row["customer_id"] for row in due],
         )
     in_force = await programs.in_force_each(scope, [row["due_at"] for row in rows])
+    given = await _gifts(scope, [row["customer_id"] for row in rows])
     claims: list[Claim] = []
     for row, version in zip(rows, in_force, strict=True):
-        claim = await _celebrate(scope, row, version)
+        claim = await _celebrate(scope, row, version, given.get(row["customer_id"]))
         if claim is not None:
             claims.append(claim)
     await book(scope, claims)
-    return len(due)
+    return len(rows)
 
 
-async def _celebrate(scope: Scope, row: Any, version: ProgramVersion | None) -> Claim | None:
+async def _celebrate(scope: Scope, row: Any, version: ProgramVersion | None, given_at: datetime | None) -> Claim | None:
     """The claim of a birthday that has begun, with the next one noted; None where the program has moved it meanwhile."""
     kept, due_at, zone = _unsealed(scope, row), row["due_at"], _zone(version)
     today = calendar.local_day(due_at, zone)
-    coming = _next_day(kept, row["set_at"], _lead(version), zone, today)
+    coming = _next_day(_behind(kept, given_at, zone), row["set_at"], _lead(version), zone, today)
     if coming > today:
         await _note(scope, row, kept, calendar.day_start(coming, zone), came=False)
         return None
@@ -131,6 +129,7 @@ async def _celebrate(scope: Scope, row: Any, version: ProgramVersion | None) -> 
         kind=Kind.BIRTHDAY.value,
         key=f"{row['customer_id']}.{row['occasions'] + 1}",
         customer_id=row["customer_id"],
+        told_of=kept.told_of or row["customer_id"],
         rule="",
         occurred_at=due_at,
         created_at=scope.at,
@@ -144,9 +143,33 @@ async def _celebrate(scope: Scope, row: Any, version: ProgramVersion | None) -> 
     if claim.deserved:
         kept = msgspec.structs.replace(kept, given_on=today)
     tomorrow = today + timedelta(days=1)
-    following = _next_day(kept, row["set_at"], _lead(version), zone, tomorrow)
+    following = _next_day(_behind(kept, given_at, zone), row["set_at"], _lead(version), zone, tomorrow)
     await _note(scope, row, kept, calendar.day_start(following, zone), came=True)
     return claim
+
+
+async def _gifts(scope: Scope, customer_ids: Collection[UUID]) -> dict[UUID, datetime]:
+    """When the last birthday was given for of those who were merged into these customers; their own lies sealed, as a day."""
+    async with db.connection(scope) as connection:
+        rows = await connection.fetch(
+            """
+            select customer_id, max(occurred_at) as given_at from action_claims
+            where merchant_id = $1 and customer_id = any ($2) and kind = 'birthday' and deserved > 0
+                and not starts_with(key, customer_id::text)
+            group by customer_id
+            """,
+            scope.merchant_id,
+            list(customer_ids),
+        )
+    return {row["customer_id"]: row["given_at"] for row in rows}
+
+
+def _behind(kept: Sealed, given_at: datetime | None, zone: ZoneInfo) -> Sealed:
+    """A birthday whose last gift is also that of who was merged into its customer: it is not sooner than either's year allows."""
+    if given_at is None:
+        return kept
+    given_on = calendar.local_day(given_at, zone)
+    return msgspec.structs.replace(kept, given_on=given_on if kept.given_on is None else max(kept.given_on, given_on))
 
 
 def _next_day(kept: Sealed, set_at: datetime, lead_days: int, zone: ZoneInfo, since: date | None = None) -> date:
@@ -186,8 +209,10 @@ async def _row(scope: Scope, customer_id: UUID) -> Any:
     async with db.connection(scope) as connection:
         return await connection.fetchrow(
             """
-            select customer_id, sealed, set_at, changes, occasions, due_at from birthdays
-            where merchant_id = $1 and customer_id = $2 and sealed is not null
+            select customer_id, sealed, set_at, changes, occasions, coalesce(due_at, due_when_open) as due_at from birthdays
+            where merchant_id = $1 and sealed is not null and customer_id = (
+                select coalesce(c.merged_into, c.id) from customers c where c.merchant_id = $1 and c.id = $2
+            )
             """,
             scope.merchant_id,
             customer_id,
@@ -216,6 +241,104 @@ def _unsealed(scope: Scope, row: Any) -> Sealed:
     return msgspec.json.decode(unseal(scope.merchant_id, "birthdays", str(row["customer_id"]), row["sealed"]), type=Sealed)
 
 
-def _opened(scope: Scope, row: Any) -> Birthday:
-    kept = _unsealed(scope, row)
-    return Birthday(row["customer_id"], kept.month, kept.day, kept.year, row["changes"], row["set_at"], row["due_at"])
+async def _opened(scope: Scope, row: Any, live: ProgramVersion | None) -> Birthday:
+    kept, zone, due_at = _unsealed(scope, row), _zone(live), row["due_at"]
+    given_at = (await _gifts(scope, [row["customer_id"]])).get(row["customer_id"])
+    if given_at is not None:
+        # A gift to who was merged into them puts theirs off; that is noted when its day begins.
+        behind = _behind(kept, given_at, zone)
+        coming = _next_day(behind, row["set_at"], _lead(live), zone, calendar.local_day(due_at, zone))
+        due_at = max(due_at, calendar.day_start(coming, zone))
+    return Birthday(row["customer_id"], kept.month, kept.day, kept.year, row["changes"], row["set_at"], due_at)
+
+
+async def pause_birthdays(scope: Scope, customer_id: UUID | None) -> None:
+    """Let a birthday wait, or all of the shop's, because the account is closed. Precondition: an open transaction."""
+    async with db.connection(scope) as connection:
+        await connection.execute(
+            """
+            update birthdays set due_when_open = due_at, due_at = null
+            where merchant_id = $1 and ($2::uuid is null or customer_id = $2) and due_at is not null
+            """,
+            scope.merchant_id,
+            customer_id,
+        )
+
+
+async def resume_birthday(scope: Scope, customer_id: UUID) -> None:
+    """A birthday that waited is due again, as those that came meanwhile are. Precondition: an open transaction."""
+    async with db.connection(scope) as connection:
+        await connection.execute(
+            """
+            update birthdays set due_at = due_when_open, due_when_open = null
+            where merchant_id = $1 and customer_id = $2 and due_when_open is not null
+            """,
+            scope.merchant_id,
+            customer_id,
+        )
+
+
+async def move_birthday(scope: Scope, *, from_id: UUID, to_id: UUID) -> None:
+    """Keep the birthday of a customer as another's who has none, sealed for them; its own row waits, as it was.
+
+    Precondition: an open transaction that holds both accounts.
+    """
+    theirs, own = await _of(scope, from_id), await _of(scope, to_id)
+    if theirs is not None and own is None:
+        kept = msgspec.structs.replace(_unsealed(scope, theirs), told_of=from_id)
+        await _keep(scope, to_id, kept, theirs)
+    await pause_birthdays(scope, from_id)
+
+
+async def move_birthday_back(scope: Scope, *, from_id: UUID, to_id: UUID) -> None:
+    """Give a birthday that came with a customer back to them, with the gifts that it has had, and let it wait there.
+
+    One that was changed since is the other's own, and stays. Precondition: an open transaction that holds both accounts.
+    """
+    own, theirs = await _of(scope, from_id), await _of(scope, to_id)
+    if own is None or theirs is None or _unsealed(scope, own).told_of != to_id:
+        return
+    kept = msgspec.structs.replace(_unsealed(scope, own), told_of=_unsealed(scope, theirs).told_of)
+    await _keep(scope, to_id, kept, own)
+    await pause_birthdays(scope, to_id)
+    async with db.connection(scope) as connection:
+        await connection.execute(
+            """
+            update birthdays set sealed = null, due_at = null, due_when_open = null
+            where merchant_id = $1 and customer_id = $2
+            """,
+            scope.merchant_id,
+            from_id,
+        )
+
+
+async def _of(scope: Scope, customer_id: UUID) -> Any:
+    """The row of a customer as themself, whoever stands for them."""
+    async with db.connection(scope) as connection:
+        return await connection.fetchrow(
+            """
+            select customer_id, sealed, set_at, changes, coalesce(due_at, due_when_open) as due_at from birthdays
+            where merchant_id = $1 and customer_id = $2 and sealed is not null
+            """,
+            scope.merchant_id,
+            customer_id,
+        )
+
+
+async def _keep(scope: Scope, customer_id: UUID, kept: Sealed, row: Any) -> None:
+    """Write a birthday down as a customer's, with the instants and the changes of a row of another's."""
+    async with db.connection(scope) as connection:
+        await connection.execute(
+            """
+            insert into birthdays (merchant_id, customer_id, sealed, set_at, changes, due_at) values ($1, $2, $3, $4, $5, $6)
+            on conflict (merchant_id, customer_id) do update set
+                sealed = excluded.sealed, set_at = excluded.set_at, changes = excluded.changes, due_at = excluded.due_at,
+                due_when_open = null
+            """,
+            scope.merchant_id,
+            customer_id,
+            _seal(scope, customer_id, kept),
+            row["set_at"],
+            row["changes"],
+            row["due_at"],
+        )

@@ -16,6 +16,7 @@ _TYPES = {
     "kind": "text",
     "key": "text",
     "customer_id": "uuid",
+    "told_of": "uuid",
     "rule": "text",
     "occurred_at": "timestamptz",
     "created_at": "timestamptz",
@@ -32,6 +33,7 @@ _TYPES = {
     "pending_entry": "bigint",
     "absorbed": "bigint",
     "forgiven": "bigint",
+    "expired_elsewhere": "bigint",
 }
 assert list(_TYPES) == [one.name for one in fields(Claim)][:-1], (
     "the columns are the claim's fields, without whether it has a row"
@@ -70,11 +72,16 @@ async def by_keys(scope: Scope, kind: Kind, keys: Iterable[str]) -> dict[str, Cl
     return {row["key"]: _claim(row) for row in rows}
 
 
-async def of_customer(scope: Scope, customer_id: UUID, kind: Kind) -> dict[str, Claim]:
-    """A customer's claims of a kind, by key."""
+async def all_of(scope: Scope, customer_id: UUID, kind: Kind | None = None) -> list[Claim]:
+    """All claims of a customer, or those of a kind, by kind and key."""
     async with db.connection(scope) as connection:
-        rows = await connection.fetch(f"{_SELECT} and customer_id = $2 and kind = $3", scope.merchant_id, customer_id, kind.value)
-    return {row["key"]: _claim(row) for row in rows}
+        rows = await connection.fetch(
+            f"{_SELECT} and customer_id = $2 and ($3::text is null or kind = $3) order by kind, key",
+            scope.merchant_id,
+            customer_id,
+            kind and kind.value,
+        )
+    return [_claim(row) for row in rows]
 
 
 async def page(
@@ -148,25 +155,33 @@ async def capped(
     return claim
 
 
-async def book(scope: Scope, claims: Sequence[Claim]) -> dict[str, Claim]:
+async def book(scope: Scope, claims: Sequence[Claim], policy: Clawback | None = None) -> dict[str, Claim]:
     """Post the difference between what each claim deserves and what is posted for it, and write the claims. By key.
 
-    Precondition: an open transaction that holds the accounts of their customers; the keys are of one kind. Running it twice is
-    running it once. A new claim whose key another transaction writes at the same time raises UniqueViolationError.
+    A closed account earns nothing: what would gain there is passed over, and is decided again when the account is opened.
+    policy: how to take back, in place of the claim's program's. Precondition: an open transaction that holds the accounts of
+    their customers; the keys are of one kind. Running it twice is running it once. A new claim whose key another transaction
+    writes at the same time raises UniqueViolationError.
     """
     if not claims:
         return {}
     versions = await programs.by_numbers(scope, {one.program_version for one in claims if one.program_version is not None})
     settled: dict[str, Claim] = {}
     entries: list[Entry] = []
+    closed = await points.closed(scope, {one.customer_id for one in claims})
     for one in claims:
-        settled[one.key], more = settle(one, versions.get(one.program_version or 0), scope.at)
+        is_open = one.customer_id not in closed
+        if not is_open and (one.change > 0 or not one.stored):
+            continue
+        settled[one.key], more = settle(one, versions.get(one.program_version or 0), scope.at, is_open=is_open)
         entries += more
     settled = await _post(scope, entries, settled)
     for key, one in settled.items():
         if one.change < 0:
-            settled[key] = await _take_back(scope, one, versions.get(one.program_version or 0))
-    await _write(scope, list(settled.values()))
+            version = versions.get(one.program_version or 0)
+            own = version.definition.clawback if version else Clawback.UNLIMITED
+            settled[key] = await _take_back(scope, one, policy or own)
+    await write(scope, list(settled.values()))
     return settled
 
 
@@ -198,16 +213,17 @@ async def mature(scope: Scope, limit: int) -> int:
     return len(rows)
 
 
-async def _take_back(scope: Scope, claim: Claim, version: ProgramVersion | None) -> Claim:
+async def _take_back(scope: Scope, claim: Claim, policy: Clawback) -> Claim:
     standing = await points.hold(scope, claim.customer_id, claim.lots)
     met = points.reversal(
         -claim.change,
         list(standing.lots.values()),
-        absorbed_before=claim.absorbed,
+        # What expired before a merge lies in another account, and is gone all the same.
+        absorbed_before=claim.absorbed - claim.expired_elsewhere,
         balance=standing.balance,
         # The pending points of orders are theirs: here that policy is the one within the balance.
         seizable=0,
-        policy=version.definition.clawback if version else Clawback.UNLIMITED,
+        policy=policy,
     )
     claim, entries = take_back(claim, met)
     return (await _post(scope, entries, {claim.key: claim}))[claim.key]
@@ -229,7 +245,8 @@ async def _post(scope: Scope, entries: Sequence[Entry], claims: dict[str, Claim]
     return after
 
 
-async def _write(scope: Scope, claims: Sequence[Claim]) -> None:
+async def write(scope: Scope, claims: Sequence[Claim]) -> None:
+    """Write claims as they are now."""
     async with db.connection(scope) as connection:
         for statement, some in (
             (_INSERT, [one for one in claims if not one.stored]),

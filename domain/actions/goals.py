@@ -1,15 +1,15 @@
 """Goals: how often one is reached is a function of what was spent on the customer's orders as they are now."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from domain import db, points, programs
-from domain.actions.claims import book, of_customer
+from domain.actions.claims import all_of, book
 from domain.actions.rules import Claim, Kind, Reason
-from domain.programs import Goal, ProgramVersion
+from domain.programs import Clawback, Goal, ProgramVersion
 from domain.scope import Scope
 
 
@@ -55,11 +55,73 @@ async def count(scope: Scope, spendings: Sequence[Spending]) -> None:
             rows.append((one.key, owner, one.version.version, one.currency, spent, one.placed_at, one.paid_at))
     await _write(scope, rows)
     for customer_id in sorted(concerned):
-        await _settle(scope, customer_id)
+        await settle_goals(scope, customer_id)
 
 
-async def _settle(scope: Scope, customer_id: UUID) -> None:
-    """Compare what a customer's goals deserve with their claims, and book the difference. Precondition: the account is held."""
+async def settle_goals(scope: Scope, customer_id: UUID, *, exact: bool = False) -> None:
+    """Compare what a customer's goals deserve with their claims, and book the difference. Precondition: the account is held.
+
+    exact: take back whole what is not deserved any more, whatever the program says. Raises MergeSpent when some of it was spent.
+    """
+    known = await _known(scope, customer_id)
+    waiting = any(claim.posted_pending for claims in known.claims.values() for claim in claims)
+    if not waiting and known.given == known.deserved:
+        # Most orders reach no goal and lose none: then nobody asks which of the customer's many orders did.
+        return
+    decided = await _decided(scope, customer_id, known, 0)
+    kept = {claim.key for claim in decided}
+    standing = {claim.key: claim for claim in known.standing()}
+    lost = [replace(claim, deserved=0, reason=Reason.BELOW_GOAL) for key, claim in standing.items() if key not in kept]
+    if exact:
+        for claim in lost:
+            owed = max(0, -claim.change - claim.posted_pending)
+            await points.unspent(scope, customer_id, claim.lots, owed + claim.absorbed - claim.expired_elsewhere)
+    changed = [claim for claim in decided if claim != standing.get(claim.key)]
+    await book(scope, [*lost, *changed], Clawback.UNLIMITED if exact else None)
+
+
+async def unite(scope: Scope, *, kept_id: UUID, gone_id: UUID) -> list[Claim]:
+    """Give for the goals that two customers have reached only together, and tell which claims of the one who goes are too many.
+
+    Claims that were given stay as they are. Precondition: an open transaction that holds both accounts, in which what was spent
+    is the kept one's already.
+    """
+    known = await _known(scope, kept_id)
+    gone = _in_order(await all_of(scope, gone_id, Kind.GOAL), gone_id)
+    given = {goal: sum(1 for one in claims if one.deserved) for goal, claims in gone.items()}
+    surplus: list[Claim] = []
+    for goal, count_ in given.items():
+        too_many = min(count_, known.given.get(goal, 0) + count_ - known.deserved.get(goal, 0))
+        surplus += [one for one in gone[goal] if one.deserved][count_ - max(0, too_many) :]
+    reaching = {goal for goal, times in known.deserved.items() if times > known.given.get(goal, 0) + given.get(goal, 0)}
+    if reaching:
+        together = replace(known, goals={goal: one for goal, one in known.goals.items() if goal in reaching})
+        decided = await _decided(scope, kept_id, together, given)
+        await book(scope, [claim for claim in decided if claim.key not in {one.key for one in known.standing()}])
+    return surplus
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A customer's goals, by their ids: what each is, how often it is deserved, and its claims, those that are given first."""
+
+    goals: dict[str, Goal]
+    versions: dict[int, ProgramVersion]
+    deserved: dict[str, int]
+    claims: dict[str, list[Claim]]
+
+    @property
+    def given(self) -> dict[str, int]:
+        """How often each goal is given; those that are not are left out."""
+        counts = {goal: sum(1 for one in claims if one.deserved) for goal, claims in self.claims.items()}
+        return {goal: times for goal, times in counts.items() if times}
+
+    def standing(self) -> list[Claim]:
+        """The claims that are given."""
+        return [one for claims in self.claims.values() for one in claims if one.deserved]
+
+
+async def _known(scope: Scope, customer_id: UUID) -> _Known:
     async with db.connection(scope) as connection:
         numbers = await connection.fetch(
             """
@@ -71,12 +133,24 @@ async def _settle(scope: Scope, customer_id: UUID) -> None:
         )
     versions = await programs.by_numbers(scope, {row["program_version"] for row in numbers})
     goals = programs.goals_by_id(version.definition for version in versions.values())
-    claims = await of_customer(scope, customer_id, Kind.GOAL)
-    standing = {key for key, claim in claims.items() if claim.deserved}
-    waiting = any(claim.posted_pending for claim in claims.values())
-    if not waiting and standing == await _keys(scope, customer_id, list(goals.values()), versions):
-        # Most orders reach no goal and lose none: then nobody asks which of the customer's many orders did.
-        return
+    deserved = await _times(scope, customer_id, list(goals.values()), versions)
+    return _Known(goals, versions, deserved, _in_order(await all_of(scope, customer_id, Kind.GOAL), customer_id))
+
+
+def _in_order(claims: Sequence[Claim], customer_id: UUID) -> dict[str, list[Claim]]:
+    """Claims by their goal: those that are given first, the customer's own before those that came by a merge.
+
+    What was given twice and taken back by a merge is not given again: it comes back when the merge is undone.
+    """
+    found: dict[str, list[Claim]] = {}
+    for claim in sorted(claims, key=lambda one: (not one.deserved, one.told_of != customer_id, one.told_of, _nth(one.key))):
+        if claim.reason != Reason.GIVEN_TWICE:
+            found.setdefault(claim.rule, []).append(claim)
+    return found
+
+
+async def _decided(scope: Scope, customer_id: UUID, known: _Known, others: Mapping[str, int] | int) -> list[Claim]:
+    """The claims that a customer's goals deserve, those of `others` times of each goal left out, as they are to be."""
     async with db.connection(scope) as connection:
         rows = await connection.fetch(
             """
@@ -86,18 +160,24 @@ async def _settle(scope: Scope, customer_id: UUID) -> None:
             scope.merchant_id,
             customer_id,
         )
-    deserved: dict[str, Claim] = {}
-    for goal in goals.values():
-        for nth, (row, at) in enumerate(reached(goal, rows, versions), start=1):
-            key = _key(customer_id, goal, nth)
-            deserved[key] = _claim(scope, key, customer_id, goal, row, at, claims.get(key))
-    lost = [replace(claims[key], deserved=0, reason=Reason.BELOW_GOAL) for key in standing if key not in deserved]
-    gained = [claim for key, claim in deserved.items() if claim != claims.get(key)]
-    await book(scope, [*lost, *gained])
+    decided: list[Claim] = []
+    for goal in known.goals.values():
+        claims = known.claims.get(goal.id, [])
+        fresh = max((_nth(one.key) for one in claims if one.told_of == customer_id), default=0)
+        skipped = others if isinstance(others, int) else others.get(goal.id, 0)
+        times = reached(goal, rows, known.versions)
+        given = sum(1 for one in claims if one.deserved) if skipped else 0
+        for place, (row, at) in enumerate([*times[:given], *times[given + skipped :]]):
+            earlier = claims[place] if place < len(claims) else None
+            if earlier is None:
+                fresh += 1
+            key = _key(customer_id, goal, fresh) if earlier is None else earlier.key
+            decided.append(_claim(scope, key, customer_id, goal, row, at, earlier))
+    return decided
 
 
-async def _keys(scope: Scope, customer_id: UUID, goals: Sequence[Goal], versions: dict[int, ProgramVersion]) -> set[str]:
-    """The keys of all claims that a customer's goals deserve, from the sums alone: what `reached` finds one by one."""
+async def _times(scope: Scope, customer_id: UUID, goals: Sequence[Goal], versions: dict[int, ProgramVersion]) -> dict[str, int]:
+    """How often each of a customer's goals is reached, from the sums alone: what `reached` finds one by one."""
     asked = [
         (place, number, goal.currency, goal.starts_at, goal.ends_at)
         for place, goal in enumerate(goals)
@@ -119,13 +199,14 @@ async def _keys(scope: Scope, customer_id: UUID, goals: Sequence[Goal], versions
             customer_id,
             *([one[index] for one in asked] for index in range(5)),
         )
-    by_place = dict(enumerate(goals))
-    return {
-        _key(customer_id, by_place[row["place"]], nth)
-        for row in rows
-        for nth in range(1, by_place[row["place"]].times + 1)
-        if row["spent"] >= nth * by_place[row["place"]].spend_minor()
-    }
+    times: dict[str, int] = {}
+    for row in rows:
+        place: int = row["place"]
+        spent: int = row["spent"]
+        goal = goals[place]
+        if often := min(goal.times, spent // goal.spend_minor()):
+            times[goal.id] = often
+    return times
 
 
 def reached(goal: Goal, rows: Sequence[Any], versions: dict[int, ProgramVersion]) -> list[tuple[Any, datetime]]:
@@ -150,6 +231,10 @@ def _key(customer_id: UUID, goal: Goal, nth: int) -> str:
     return f"{customer_id}.{goal.id}.{nth}"
 
 
+def _nth(key: str) -> int:
+    return int(key.rpartition(".")[2])
+
+
 def _claim(scope: Scope, key: str, customer_id: UUID, goal: Goal, row: Any, at: datetime, earlier: Claim | None) -> Claim:
     decided: dict[str, Any] = {
         "occurred_at": at,
@@ -162,7 +247,16 @@ def _claim(scope: Scope, key: str, customer_id: UUID, goal: Goal, row: Any, at: 
         # What was given once keeps its terms; it is decided anew only when it was lost meanwhile, or waits.
         settled = earlier.deserved and not earlier.posted_pending
         return earlier if settled else replace(earlier, **decided)
-    return Claim(kind=Kind.GOAL.value, key=key, customer_id=customer_id, rule=goal.id, created_at=scope.at, trace=None, **decided)
+    return Claim(
+        kind=Kind.GOAL.value,
+        key=key,
+        customer_id=customer_id,
+        told_of=customer_id,
+        rule=goal.id,
+        created_at=scope.at,
+        trace=None,
+        **decided,
+    )
 
 
 async def _write(scope: Scope, rows: Sequence[tuple[Any, ...]]) -> None:

@@ -12,7 +12,9 @@ import msgspec
 
 from domain import audit, customers, db, points, programs
 from domain.actions.claims import book, by_keys, capped, judged
+from domain.actions.persons import earners
 from domain.actions.rules import EARLIEST, Claim, Kind, Reason
+from domain.customers import Standing, State
 from domain.errors import Code, DomainError
 from domain.scope import Scope
 from domain.seal import seal, search_term, unseal
@@ -212,6 +214,32 @@ async def meet(scope: Scope, emails: Collection[str]) -> None:
         )
 
 
+async def look_again(scope: Scope, customer_ids: Collection[UUID]) -> None:
+    """Make due the reviews of customers whose account is being opened. Whoever works on one waits for that, and sees it open."""
+    async with db.connection(scope) as connection:
+        await connection.execute(
+            """
+            update reviews set due_at = $3 where merchant_id = $1 and (provider, review_id) in (
+                select r.provider, r.review_id from reviews r where r.merchant_id = $1 and r.customer_id = any ($2)
+                for update skip locked
+            )
+            """,
+            scope.merchant_id,
+            list(customer_ids),
+            scope.at,
+        )
+
+
+async def forget_writers(scope: Scope, emails: Collection[str]) -> None:
+    """Forget that reviews without a known writer came from these addresses. Precondition: an open transaction."""
+    async with db.connection(scope) as connection:
+        await connection.execute(
+            "update reviews set email_term = null where merchant_id = $1 and email_term = any ($2)",
+            scope.merchant_id,
+            [search_term(scope.merchant_id, email) for email in emails],
+        )
+
+
 async def settle_reviews(scope: Scope, limit: int) -> int:
     """Give for reviews that were published, and take back what was given for those that are not any more; at most `limit`.
 
@@ -235,10 +263,11 @@ async def settle_reviews(scope: Scope, limit: int) -> int:
         terms = {row["email_term"] for row in rows if row["customer_id"] is None and row["email_term"] is not None}
         found = await customers.by_email_terms(scope, terms)
         writers: list[UUID | None] = [row["customer_id"] or found.get(row["email_term"]) for row in rows]
-        await points.hold_all(scope, {writer for writer in writers if writer is not None})
+        standing = await earners(scope, writers)
+        await points.hold_all(scope, {one.id for one in standing.values()})
         for row, writer in zip(rows, writers, strict=True):
             if writer is not None:
-                await _settle(scope, row, writer)
+                await _settle(scope, row, writer, standing[writer])
         await connection.execute(
             """
             update reviews r set due_at = null, customer_id = n.customer_id
@@ -253,7 +282,8 @@ async def settle_reviews(scope: Scope, limit: int) -> int:
     return len(rows)
 
 
-async def _settle(scope: Scope, row: Any, writer: UUID) -> None:
+async def _settle(scope: Scope, row: Any, writer: UUID, owner: Standing) -> None:
+    """Book one review. Of a closed account nothing is given: its reviews are due again when it is opened."""
     key = f"{row['provider']}/{row['review_id']}"
     claim = (await by_keys(scope, Kind.REVIEW, [key])).get(key)
     if not row["published"]:
@@ -262,12 +292,15 @@ async def _settle(scope: Scope, row: Any, writer: UUID) -> None:
         return
     if claim is not None and (claim.deserved or claim.reason != Reason.NOT_PUBLISHED):
         return
+    if owner.state is not State.OPEN:
+        return
     version = await programs.in_force(scope, row["written_at"])
     rule = None if version is None else version.definition.actions.review
     fresh = Claim(
         kind=Kind.REVIEW.value,
         key=key,
-        customer_id=writer,
+        customer_id=owner.id,
+        told_of=writer,
         rule=row["provider"],
         occurred_at=row["written_at"],
         created_at=scope.at,

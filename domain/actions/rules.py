@@ -38,6 +38,7 @@ class Reason(StrEnum):
     LIFETIME_CAP = "LIFETIME_CAP"
     NOT_PUBLISHED = "NOT_PUBLISHED"
     BELOW_GOAL = "BELOW_GOAL"
+    GIVEN_TWICE = "GIVEN_TWICE"
 
 
 class NotOffered(DomainError):
@@ -62,12 +63,15 @@ class InvalidInstant(DomainError):
 class Claim:
     """One thing that may earn, what it deserves and why not, and what is posted for it.
 
-    rule: the network, the event's name, the goal's id, the provider of reviews. deserved: points. stored: whether it has a row.
+    rule: the network, the event's name, the goal's id, the provider of reviews. told_of: of whom it was told; customer_id is who
+    stands for them. deserved: points. expired_elsewhere: points that expired in an account that its customer has left by a
+    merge. stored: whether it has a row.
     """
 
     kind: str
     key: str
     customer_id: UUID
+    told_of: UUID
     rule: str
     occurred_at: datetime
     created_at: datetime
@@ -84,6 +88,7 @@ class Claim:
     pending_entry: int | None = None
     absorbed: int = 0
     forgiven: int = 0
+    expired_elsewhere: int = 0
     stored: bool = False
 
     @property
@@ -112,8 +117,12 @@ def check_name(text: str, length_max: int, field: tuple[str, ...]) -> None:
         raise DomainError("It holds a character that cannot be printed.", field=field)
 
 
-def settle(claim: Claim, version: ProgramVersion | None, at: datetime) -> tuple[Claim, list[Entry]]:
-    """Book what a claim has gained, and what it has lost of its pending points; `change` of the result is what it still owes."""
+def settle(claim: Claim, version: ProgramVersion | None, at: datetime, *, is_open: bool = True) -> tuple[Claim, list[Entry]]:
+    """Book what a claim has gained, and what it has lost of its pending points; `change` of the result is what it still owes.
+
+    is_open: whether the account can earn; in a closed one what is pending waits.
+    """
+    assert is_open or claim.change <= 0, "a closed account gains nothing"
     change, pending = claim.change, claim.posted_pending
     regained = min(max(change, 0), claim.forgiven)
     unexpired = min(max(change, 0) - regained, claim.absorbed)
@@ -124,7 +133,7 @@ def settle(claim: Claim, version: ProgramVersion | None, at: datetime) -> tuple[
     if lost:
         claim = _posted(claim, 0, -lost)
         entries.append(_entry(claim, 0, -lost, "reversed", reverses=claim.pending_entry))
-    if claim.spendable_at <= at:
+    if is_open and claim.spendable_at <= at:
         waiting = claim.posted_pending
         if waiting or gain:
             claim = _posted(claim, waiting + gain, -waiting)
@@ -133,7 +142,7 @@ def settle(claim: Claim, version: ProgramVersion | None, at: datetime) -> tuple[
     elif gain:
         claim = _posted(claim, 0, gain)
         entries.append(_entry(claim, 0, gain, "pending"))
-    return replace(claim, matures_at=claim.spendable_at if claim.posted_pending else None), entries
+    return replace(claim, matures_at=claim.spendable_at if is_open and claim.posted_pending else None), entries
 
 
 def take_back(claim: Claim, met: Reversal) -> tuple[Claim, list[Entry]]:

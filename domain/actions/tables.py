@@ -11,6 +11,7 @@ class ActionClaims(Table, tablename="action_claims"):
     kind = Text()
     key = Text(primary_key=True)
     customer_id = UUID()
+    told_of = UUID()
     rule = Text()
     occurred_at = Timestamptz()
     created_at = Timestamptz()
@@ -27,6 +28,7 @@ class ActionClaims(Table, tablename="action_claims"):
     pending_entry = BigInt(null=True)
     absorbed = BigInt()
     forgiven = BigInt()
+    expired_elsewhere = BigInt()
 
 
 class ActionSpendings(Table, tablename="action_spendings"):
@@ -52,6 +54,7 @@ class Birthdays(Table, tablename="birthdays"):
     changes = Integer()
     occasions = Integer()
     due_at = Timestamptz(null=True)
+    due_when_open = Timestamptz(null=True)
 
 
 class ReviewSources(Table, tablename="review_sources"):

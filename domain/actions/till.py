@@ -1,6 +1,6 @@
 """Sales at the till, told late and in any order: a sale's points are a function of it and of what was given back of it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -14,8 +14,11 @@ from loyalty_native import Order as CoreOrder
 from domain import calendar, customers, db, money, points, programs
 from domain.actions.claims import book, by_keys
 from domain.actions.goals import Spending, count
+from domain.actions.persons import earners
 from domain.actions.rules import Claim, Kind, Reason, check_instant, check_name
+from domain.customers import Standing, State
 from domain.errors import Code, DomainError, NotFound
+from domain.points import AccountClosed
 from domain.programs import ProgramVersion
 from domain.scope import Scope
 
@@ -73,7 +76,7 @@ class Answer:
 
 
 _Row = tuple[str, str, str, UUID | None, str, int, datetime]
-"""What is kept of an entry: client id, movement, sale id, customer, currency, minor units, instant."""
+"""What is kept of an entry: client id, movement, sale id, customer of whom it was told, currency, minor units, instant."""
 
 
 async def sync(scope: Scope, entries: Sequence[TillEntry]) -> list[Answer]:
@@ -81,32 +84,27 @@ async def sync(scope: Scope, entries: Sequence[TillEntry]) -> list[Answer]:
 
     Precondition: an open transaction that holds no account. Whatever order entries come in, in however many calls and however
     often, the points end alike. Raises TooManyEntries above 250. Refusals of entries: BLANK, TOO_LONG, BAD_INPUT,
-    INSTANT_INVALID, AMOUNT_INVALID, CURRENCY_UNKNOWN, NOT_FOUND, and IDEMPOTENCY_KEY_REUSED for a client id with other content.
+    INSTANT_INVALID, AMOUNT_INVALID, CURRENCY_UNKNOWN, NOT_FOUND, ACCOUNT_CLOSED, and IDEMPOTENCY_KEY_REUSED for a client
+    id with other content.
     """
     if len(entries) > ENTRIES_MAX:
         raise TooManyEntries(f"There are at most {ENTRIES_MAX} entries in a call.", field=("entries",))
-    async with db.connection(scope) as connection:
-        # Tills of one shop wait for each other, so that a refund and its sale that come at the same time see each other.
-        await connection.execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", f"{scope.merchant_id}/till")
+    await hold_tills(scope)
     known = {row[0]: row for row in await _rows(scope, "client_id", [one.client_id for one in entries])}
-    people = await customers.by_ids(scope, [one.customer_id for one in entries if one.customer_id is not None])
+    people = await earners(scope, [one.customer_id for one in entries] + [row[3] for row in known.values()])
     outcomes: list[tuple[str, Outcome, DomainError | None]] = []
     fresh: list[_Row] = []
     for index, one in enumerate(entries):
         try:
             row = _checked(scope, one, people, ("entries", str(index)))
+            earlier = known.get(row[0])
+            _check_anew(row, earlier, people, ("entries", str(index)))
         except DomainError as refusal:
             outcomes.append((one.client_id, Outcome.REFUSED, refusal))
             continue
-        earlier = known.get(row[0])
         if earlier is None:
             known[row[0]] = row
             fresh.append(row)
-        elif earlier != row:
-            message = "This client id was used with another content."
-            refusal = DomainError(message, field=("entries", str(index), "clientId"), code=Code.IDEMPOTENCY_KEY_REUSED)
-            outcomes.append((one.client_id, Outcome.REFUSED, refusal))
-            continue
         outcomes.append((one.client_id, Outcome.ACCEPTED if earlier is None else Outcome.DUPLICATE, None))
     await _keep(scope, fresh)
     await _settle(scope, {row[2] for row in fresh})
@@ -117,7 +115,16 @@ async def sync(scope: Scope, entries: Sequence[TillEntry]) -> list[Answer]:
     ]
 
 
-def _checked(scope: Scope, one: TillEntry, people: Mapping[UUID, Any], path: tuple[str, ...]) -> _Row:
+async def hold_tills(scope: Scope) -> None:
+    """Let the shop's tills wait until the transaction ends, so that a refund and its sale that come at once see each other.
+
+    Precondition: an open transaction that holds no customer and no account.
+    """
+    async with db.connection(scope) as connection:
+        await connection.execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", f"{scope.merchant_id}/till")
+
+
+def _checked(scope: Scope, one: TillEntry, people: Mapping[UUID, Standing], path: tuple[str, ...]) -> _Row:
     check_name(one.client_id, CLIENT_ID_LENGTH_MAX, (*path, "clientId"))
     check_instant(scope.at, one.occurred_at, (*path, "occurredAt"))
     amount = money.parse(one.amount, one.currency, field=(*path, "amount"))
@@ -134,37 +141,62 @@ def _checked(scope: Scope, one: TillEntry, people: Mapping[UUID, Any], path: tup
     return one.client_id, one.movement.value, one.sale_id, None, one.currency, amount, one.occurred_at
 
 
+def _check_anew(row: _Row, earlier: _Row | None, people: Mapping[UUID, Standing], path: tuple[str, ...]) -> None:
+    """Refuse a sale of a closed account, and a client id that came with another content; who was merged is who was kept."""
+    if earlier is None:
+        if row[3] is not None and people[row[3]].state is not State.OPEN:
+            raise AccountClosed("The customer's account is closed: it neither earns nor spends.", field=(*path, "customerId"))
+        return
+    told, known = (people[one].id if one else None for one in (row[3], earlier[3]))
+    if told != known or row != (*earlier[:3], row[3], *earlier[4:]):
+        message = "This client id was used with another content."
+        raise DomainError(message, field=(*path, "clientId"), code=Code.IDEMPOTENCY_KEY_REUSED)
+
+
+async def settle_sales_of(scope: Scope, customer_ids: Collection[UUID]) -> None:
+    """Compute the points of all sales that were told of these customers anew. Precondition: an open transaction."""
+    async with db.connection(scope) as connection:
+        rows = await connection.fetch(
+            "select client_id from till_entries where merchant_id = $1 and customer_id = any ($2) and kind = 'sale'",
+            scope.merchant_id,
+            list(customer_ids),
+        )
+    await _settle(scope, {row["client_id"] for row in rows})
+
+
 async def _settle(scope: Scope, sale_ids: set[str]) -> None:
     """Compute the points of these sales from all that is known of them, and book the differences."""
     moves = await _rows(scope, "sale_id", sale_ids)
     sales = {row[0]: row for row in moves if row[1] == Movement.SALE}
     if not sales:
         return
-    await points.hold_all(scope, {row[3] for row in sales.values() if row[3] is not None})
+    standing = await earners(scope, [row[3] for row in sales.values()])
+    await points.hold_all(scope, {one.id for one in standing.values()})
     in_force = await programs.in_force_each(scope, [row[6] for row in sales.values()])
     versions = dict(zip(sales, in_force, strict=True))
     # Where the day's points bear on each other, all sales of the customer's day are decided again, in the order of the day.
     bound = {key for key, version in versions.items() if version is not None and version.asks_history}
-    together = await _of_the_same_days(scope, [(sales[key], versions[key]) for key in bound])
+    together = await _of_the_same_days(scope, [(sales[key], versions[key]) for key in bound], standing)
     versions |= {key: version for key, (_, version) in together.items()}
     sales |= {key: row for key, (row, _) in together.items()}
     moves = await _rows(scope, "sale_id", sales)
-    people = await customers.by_ids(scope, [row[3] for row in sales.values() if row[3] is not None])
+    # Those who were merged into the same one have their sales of the day in common.
+    standing |= await earners(scope, [row[3] for row in sales.values()])
     kept = _kept(sales, moves)
     earlier = await by_keys(scope, Kind.SALE, sales)
     today: dict[tuple[Any, ...], int] = {}
     claims: list[Claim] = []
     spendings: list[Spending] = []
     for key, row in sorted(sales.items(), key=lambda item: (item[1][6], item[0])):
-        version, owner = versions[key], row[3]
-        assert owner is not None, "a sale has a customer"
-        day = (owner, version.version, calendar.local_day(row[6], _zone(version))) if version else ()
-        evaluation = _evaluate(row, kept[key], version, people[owner].joined_at, today.get(day, 0))
+        assert row[3] is not None, "a sale has a customer"
+        version, owner = versions[key], standing[row[3]]
+        day = (owner.id, version.version, calendar.local_day(row[6], _zone(version))) if version else ()
+        evaluation = _evaluate(row, kept[key], version, owner.joined_at, today.get(day, 0))
         if evaluation is not None:
             today[day] = today.get(day, 0) + evaluation.points
-        claims.append(_claim(scope, row, version, evaluation, earlier.get(key)))
+        claims.append(_claim(scope, row, owner.id, version, evaluation, earlier.get(key)))
         counted = 0 if evaluation is None else evaluation.base_minor
-        spendings.append(Spending(f"sale/{key}", owner, version, row[4], counted, row[6], row[6]))
+        spendings.append(Spending(f"sale/{key}", owner.id, version, row[4], counted, row[6], row[6]))
     await book(scope, [claim for claim in claims if claim != earlier.get(claim.key)])
     await count(scope, spendings)
 
@@ -196,7 +228,12 @@ def _evaluate(
 
 
 def _claim(
-    scope: Scope, row: _Row, version: ProgramVersion | None, evaluation: Evaluation | None, earlier: Claim | None
+    scope: Scope,
+    row: _Row,
+    owner: UUID,
+    version: ProgramVersion | None,
+    evaluation: Evaluation | None,
+    earlier: Claim | None,
 ) -> Claim:
     assert row[3] is not None, "a sale has a customer"
     decided: dict[str, Any] = {
@@ -211,7 +248,8 @@ def _claim(
     return Claim(
         kind=Kind.SALE.value,
         key=row[0],
-        customer_id=row[3],
+        customer_id=owner,
+        told_of=row[3],
         rule="",
         occurred_at=row[6],
         created_at=scope.at,
@@ -230,19 +268,19 @@ def _kept(sales: Mapping[str, _Row], moves: Iterable[_Row]) -> dict[str, int]:
 
 
 async def _of_the_same_days(
-    scope: Scope, given: Sequence[tuple[_Row, ProgramVersion | None]]
+    scope: Scope, given: Sequence[tuple[_Row, ProgramVersion | None]], standing: Mapping[UUID, Standing]
 ) -> dict[str, tuple[_Row, ProgramVersion]]:
     found: dict[str, tuple[_Row, ProgramVersion]] = {}
     for row, version in given:
-        if version is None or row[0] in found:
+        if version is None or row[3] is None or row[0] in found:
             continue
         zone = _zone(version)
         beginning, end = calendar.day_bounds(calendar.local_day(row[6], zone), zone)
         async with db.connection(scope) as connection:
             rows = await connection.fetch(
-                f"{_SELECT} and customer_id = $2 and kind = 'sale' and occurred_at >= $3 and occurred_at < $4",
+                f"{_SELECT} and customer_id = any ($2) and kind = 'sale' and occurred_at >= $3 and occurred_at < $4",
                 scope.merchant_id,
-                row[3],
+                list(await customers.family(scope, standing[row[3]].id)),
                 beginning,
                 end,
             )

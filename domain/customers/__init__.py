@@ -13,6 +13,7 @@ from domain.customers.states import (
     namesakes,
     set_all_redacted,
     set_state,
+    standing,
     verified,
 )
 
@@ -44,6 +45,7 @@ __all__ = [
     "set_state",
     "signups_taken",
     "stand_for",
+    "standing",
     "unlink",
     "verified",
     "way_of",

@@ -25,9 +25,10 @@ class Merge:
     redirected: list[UUID]
     signup: int | None
     orders: str
+    claims: str
 
 
-_COLUMNS = "id, gone_id, kept_id, job_id, merged_at, undone_at, gone_state, kept_joined_at, redirected, signup, orders"
+_COLUMNS = "id, gone_id, kept_id, job_id, merged_at, undone_at, gone_state, kept_joined_at, redirected, signup, orders, claims"
 
 
 async def merges_of(scope: Scope, gone_id: UUID) -> list[Merge]:
@@ -51,7 +52,7 @@ async def way_of(scope: Scope, customer_id: UUID) -> list[Merge]:
                 where merchant_id = $1 and gone_id = $2 and undone_at is null
                 union all
                 select m.id, m.gone_id, m.kept_id, m.job_id, m.merged_at, m.undone_at, m.gone_state, m.kept_joined_at,
-                    m.redirected, m.signup, m.orders, way.step + 1
+                    m.redirected, m.signup, m.orders, m.claims, way.step + 1
                 from way join customer_merges m on m.merchant_id = $1 and m.gone_id = way.kept_id and m.undone_at is null
             )
             select {_COLUMNS} from way order by step
@@ -101,7 +102,7 @@ async def link(scope: Scope, merge: Merge) -> None:
         await connection.execute(
             f"""
             insert into customer_merges (merchant_id, {_COLUMNS})
-            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
             """,
             scope.merchant_id,
             merge.id,
@@ -115,6 +116,7 @@ async def link(scope: Scope, merge: Merge) -> None:
             merge.redirected,
             merge.signup,
             merge.orders,
+            merge.claims,
         )
 
 

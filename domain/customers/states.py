@@ -47,6 +47,41 @@ async def lock(scope: Scope, customer_ids: Collection[UUID]) -> dict[UUID, Stand
     }
 
 
+async def standing(scope: Scope, customer_ids: Collection[UUID]) -> dict[UUID, Standing]:
+    """Who stands for each of these customers: themself, or who was kept when they were merged. Unknown ids are left out.
+
+    Precondition: an open transaction. Until it ends none of them can be merged, closed or opened.
+    """
+    found: dict[UUID, Standing] = {}
+    async with db.connection(scope) as connection:
+        # Whoever is merged while this waits for them is passed over by the first look, and found by the second.
+        for _ in range(2):
+            wanted = set(customer_ids) - found.keys()
+            if not wanted:
+                break
+            rows = await connection.fetch(
+                """
+                select c.id as asked, o.id, o.shopify_id, o.state, o.joined_at, o.merged_into
+                from customers c join customers o on o.merchant_id = $1 and o.id = coalesce(c.merged_into, c.id)
+                where c.merchant_id = $1 and c.id = any ($2) order by c.id for key share
+                """,
+                scope.merchant_id,
+                list(wanted),
+            )
+            found |= {
+                row["asked"]: Standing(
+                    row["id"],
+                    row["shopify_id"],
+                    State(row["state"]),
+                    row["joined_at"],
+                    # A customer who was erased after they were merged is still led to who was kept; the one found is nobody's.
+                    row["merged_into"],
+                )
+                for row in rows
+            }
+    return found
+
+
 async def set_state(scope: Scope, customer_id: UUID, state: State, told_at: datetime | None = None) -> bool:
     """Write down how a customer stands. Returns whether anything changed.
 

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
-from domain import audit, customers, orders, points
+from domain import actions, audit, customers, orders, points
 from domain.customers import State
 from domain.identity.holding import by_number, hold
 from domain.identity.personal import forget
@@ -19,18 +19,21 @@ async def disable(scope: Scope, number: int, told_at: datetime | None) -> None:
     customer_id = await _hold(scope, number)
     if await _set(scope, customer_id, State.DISABLED, told_at):
         await orders.pause(scope, customer_id)
+        await actions.pause(scope, customer_id)
 
 
 async def enable(scope: Scope, number: int, told_at: datetime | None) -> None:
-    """Open the account again: its orders are booked by what they are now, and missed signup points are given. Audited.
+    """Open the account again: its orders and claims are booked by what they are now, and what was missed is given. Audited.
 
     Precondition: an open transaction. A customer who was deleted, merged or erased is not opened.
     """
+    await actions.hold_tills(scope)
     customer_id = await _hold(scope, number)
     if await _set(scope, customer_id, State.OPEN, told_at):
         await orders.settle_again(scope, await orders.waiting_of(scope, customer_id))
         await points.award_signups(scope, [customer_id])
         await claim(scope, [number])
+        await actions.resume(scope, customer_id, await customers.family(scope, customer_id))
 
 
 async def delete(scope: Scope, number: int) -> None:
@@ -39,6 +42,7 @@ async def delete(scope: Scope, number: int) -> None:
     if await _set(scope, customer_id, State.DELETED, None):
         await forget(scope, [customer_id])
         await orders.pause(scope, customer_id)
+        await actions.pause(scope, customer_id)
 
 
 async def claim(scope: Scope, numbers: Collection[int]) -> None:

@@ -5,7 +5,8 @@ from uuid import UUID
 
 import msgspec
 
-from domain import audit, customers, db, merchants, orders, points
+from domain import actions, audit, customers, db, merchants, orders, points
+from domain.actions import MovedClaim
 from domain.customers import Merge, Standing, State
 from domain.errors import NotFound
 from domain.identifiers import new_id
@@ -19,13 +20,15 @@ from domain.scope import Scope
 async def merge(scope: Scope, *, kept: int, gone: int, job_id: str | None = None) -> Merge | None:
     """Make two of Shopify's customers one: points with their dates, debts, pending points and orders become those of who is kept.
 
-    Signup points that both were given are taken back once. Whoever looks for the one who goes is led to the other. Both are made
+    Signup points, follows, birthdays and goals that both were given for are taken back once; goals that only both together reach
+    are given. Whoever looks for the one who goes is led to the other. Both are made
     when they are new. Audited. Precondition: an open transaction. Returns None when it was done before, or was undone by staff
     and is told again. Refusal: MERGE_CONFLICT when the one who is kept has been merged into the one who goes, or the one who
     goes into a third.
     """
     if kept == gone:
         raise MergeConflict("A customer cannot be merged into themself.", field=("kept",))
+    await actions.hold_tills(scope)
     held = await hold(scope, [kept, gone])
     leaving, staying = _two(held, gone, kept)
     if leaving.id in (staying.id, staying.merged_into):
@@ -74,8 +77,10 @@ async def _merge(scope: Scope, leaving: Standing, staying: Standing, job_id: str
     moving = await orders.of_customer(scope, leaving.id)
     await points.hold_all(scope, (leaving.id, staying.id))
     signup = await _take_back_signup(scope, leaving.id, staying.id, cause)
+    twice = await actions.take_back_twice(scope, from_id=leaving.id, to_id=staying.id, cause=cause)
     lots = await points.transfer(scope, from_id=leaving.id, to_id=staying.id, cause=cause)
     moved = await move(scope, moving, lots, from_id=leaving.id, to_id=staying.id, cause=cause)
+    claims = await actions.move(scope, lots, from_id=leaving.id, to_id=staying.id, cause=cause, twice=twice)
     done = Merge(
         merge_id,
         leaving.id,
@@ -88,13 +93,17 @@ async def _merge(scope: Scope, leaving: Standing, staying: Standing, job_id: str
         redirected,
         signup,
         msgspec.json.encode(moved).decode(),
+        msgspec.json.encode(claims).decode(),
     )
     await customers.link(scope, done)
     await points.close(scope, [leaving.id], State.MERGED)
     if staying.state is State.OPEN:
         await orders.settle_again(scope, await orders.waiting_of(scope, staying.id))
+        if leaving.state is not State.OPEN:
+            await actions.resume(scope, staying.id, await customers.family(scope, staying.id))
     else:
         await orders.pause(scope, staying.id)
+        await actions.pause(scope, staying.id)
     return done
 
 
@@ -112,14 +121,16 @@ async def _take_back_signup(scope: Scope, leaving_id: UUID, staying_id: UUID, ca
 
 
 async def undo(scope: Scope, *, customer_id: UUID) -> Merge:
-    """Take the merge of a customer back: every lot, date, debt and order is where it was. Audited.
+    """Take the merge of a customer back: every lot, date, debt, order and claim is where it was. Audited.
 
-    What expired meanwhile has expired, as it would have; what an order gained or lost since stays with the order. Orders that
-    came since under the old number go along, and guests' orders with their address. Precondition: an open transaction.
-    Refusals: NOT_FOUND for who was not merged; MERGE_CONFLICT while who was kept is merged into another, or somebody is erased;
-    MERGE_SPENT when points that came by it have been spent, or points earned since have paid a debt that came by it.
+    What expired meanwhile has expired, as it would have; what an order or a claim gained or lost since stays with it. Orders and
+    claims that came since under the old number go along, guests' orders with their address too, and what only both together
+    reached is taken back. Precondition: an open transaction. Refusals: NOT_FOUND for who was not merged; MERGE_CONFLICT while
+    who was kept is merged into another, or somebody is erased; MERGE_SPENT when points that came by it have been spent, or
+    points earned since have paid a debt that came by it.
     """
     merge = await _in_force(scope, customer_id)
+    await actions.hold_tills(scope)
     await orders.of_customer(scope, merge.kept_id)
     held = await customers.lock(scope, {merge.gone_id, merge.kept_id})
     if await _in_force(scope, customer_id) != merge:
@@ -131,18 +142,27 @@ async def undo(scope: Scope, *, customer_id: UUID) -> Merge:
     theirs = await orders.of_customer(scope, merge.kept_id)
     returning = [order for order in theirs if order.shopify_id in moved]
     cause = str(merge.id)
-    arrived = await points.transfer_back(scope, cause=cause, later=later_lots(moved, returning), to_id=merge.gone_id)
+    await points.hold_all(scope, (merge.gone_id, merge.kept_id))
+    claimed = msgspec.json.decode(merge.claims, type=list[MovedClaim])
+    claims = await actions.returning(scope, merge.kept_id, {merge.gone_id, *merge.redirected})
+    later = later_lots(moved, returning) | actions.later_lots(claimed, claims)
+    arrived = await points.transfer_back(scope, cause=cause, later=later, to_id=merge.gone_id)
     await move_back(scope, moved, returning, arrived, to_id=merge.gone_id, cause=cause)
+    numbers = {order.shopify_id for order in returning}
+    await actions.move_back(scope, claimed, claims, numbers, arrived, from_id=merge.kept_id, to_id=merge.gone_id, cause=cause)
     await customers.unlink(scope, merge)
     await points.close(scope, [merge.gone_id], State(merge.gone_state))
+    await actions.settle_apart(scope, (merge.gone_id, merge.kept_id))
     await orders.settle_again(
         scope, _named(theirs, {leaving.shopify_id, *(held[one].shopify_id for one in merge.redirected)}, moved)
     )
     if merge.gone_state == State.OPEN:
         await orders.settle_again(scope, await orders.waiting_of(scope, merge.gone_id))
         await claim(scope, [leaving.shopify_id])
+        await actions.resume(scope, merge.gone_id, await customers.family(scope, merge.gone_id))
     else:
         await orders.pause(scope, merge.gone_id)
+        await actions.pause(scope, merge.gone_id)
     await audit.record(
         scope, "customer.unmerged", f"gid://loyalnest/Customer/{merge.gone_id}", before={"into": str(merge.kept_id)}
     )

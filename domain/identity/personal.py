@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 
-from domain import db
+from domain import actions, customers, db
 from domain.scope import Scope
 from domain.seal import unseal
 
@@ -41,7 +41,10 @@ PERSONAL: dict[str, Kept] = {
     "action_spendings": Kept("customer_id", {}, told=("key", "currency", "spent_minor", "placed_at", "paid_at")),
     # When the next gift is due is the birthday, but for the year.
     "birthdays": Kept(
-        "customer_id", {"sealed": "null", "due_at": "null"}, sealed={"sealed": "customer_id"}, told=("set_at", "changes")
+        "customer_id",
+        {"sealed": "null", "due_at": "null", "due_when_open": "null"},
+        sealed={"sealed": "customer_id"},
+        told=("set_at", "changes"),
     ),
     "customers": Kept(
         "id",
@@ -88,6 +91,9 @@ PERSONAL: dict[str, Kept] = {
 
 async def forget(scope: Scope, customer_ids: Collection[UUID] | None) -> None:
     """Forget who these customers are, or who all of the shop are, in every table but the inbox. Precondition: a transaction."""
+    # Reviews that nobody has been found for bear an address, and are found by it while it is known.
+    people = await customers.by_ids(scope, list(customer_ids or ()))
+    await actions.forget_writers(scope, {email for one in people.values() if (email := one.profile().email)})
     async with db.connection(scope) as connection:
         for table, kept in PERSONAL.items():
             if kept.customer is None or not kept.forgotten:

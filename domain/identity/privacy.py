@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from domain import audit, customers, db, installations, merchants, orders, points
+from domain import actions, audit, customers, db, installations, merchants, orders, points
 from domain.customers import State
 from domain.errors import NotFound
 from domain.identifiers import new_id
@@ -35,6 +35,7 @@ async def redact(scope: Scope, number: int, order_numbers: Collection[int] = ())
     for customer_id in erased:
         await customers.set_state(scope, customer_id, State.REDACTED)
         await orders.pause(scope, customer_id)
+        await actions.pause(scope, customer_id)
         await audit.record(scope, "customer.redacted", f"gid://loyalnest/Customer/{customer_id}")
 
 
@@ -56,6 +57,8 @@ async def redact_shop(scope: Scope, shop_domain: str) -> bool:
     await forget(scope, None)
     await customers.set_all_redacted(scope)
     await points.close(scope, None, State.REDACTED)
+    await orders.pause(scope, None)
+    await actions.pause(scope, None)
     await merchants.forget_name(scope)
     await uninstalled(scope, shop_domain)
     await audit.record(scope, "shop.redacted", f"gid://loyalnest/Merchant/{scope.merchant_id}")

@@ -129,13 +129,16 @@ async def waiting_of(scope: Scope, customer_id: UUID) -> list[int]:
     return [row["shopify_id"] for row in rows]
 
 
-async def pause(scope: Scope, customer_id: UUID) -> None:
-    """Let the orders wait whose hold has not passed, because the account is closed. Precondition: an open transaction."""
+async def pause(scope: Scope, customer_id: UUID | None) -> None:
+    """Let the orders wait whose hold has not passed, because the account is closed; None is everybody of the shop.
+
+    Precondition: an open transaction.
+    """
     async with db.connection(scope) as connection:
         await connection.execute(
             """
             update orders set waiting = true, matures_at = null, reason = $3
-            where merchant_id = $1 and customer_id = $2 and matures_at is not null
+            where merchant_id = $1 and ($2::uuid is null or customer_id = $2) and matures_at is not null
             """,
             scope.merchant_id,
             customer_id,

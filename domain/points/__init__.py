@@ -1,7 +1,7 @@
 """The ledger: the only package that writes it."""
 
 from domain.points.clawback import Reversal, reversal
-from domain.points.commands import Posted, adjust, award_signups, close, post
+from domain.points.commands import Posted, adjust, award_signups, close, closed, post
 from domain.points.inactivity import Inactivity, expire_inactive, inactivity
 from domain.points.lots import Lot, NothingToRestore, Standing, expire, expiring_lots, hold, open_lots, restore
 from domain.points.notices import (
@@ -37,6 +37,7 @@ from domain.points.transfers import (
     take_back,
     transfer,
     transfer_back,
+    unspent,
 )
 
 __all__ = [
@@ -70,6 +71,7 @@ __all__ = [
     "adjust",
     "award_signups",
     "close",
+    "closed",
     "crossings",
     "expire",
     "expire_inactive",
@@ -94,6 +96,7 @@ __all__ = [
     "transaction",
     "transfer",
     "transfer_back",
+    "unspent",
     "warn_of_inactivity",
     "warn_of_lots",
 ]

@@ -154,6 +154,17 @@ async def close(scope: Scope, customer_ids: Collection[UUID] | None, state: Stat
         )
 
 
+async def closed(scope: Scope, customer_ids: Collection[UUID]) -> set[UUID]:
+    """Those of these customers whose accounts are closed."""
+    async with db.connection(scope) as connection:
+        rows = await connection.fetch(
+            "select customer_id from points_accounts where merchant_id = $1 and customer_id = any ($2) and closed is not null",
+            scope.merchant_id,
+            list(customer_ids),
+        )
+    return {row["customer_id"] for row in rows}
+
+
 async def award_signups(scope: Scope, customer_ids: Sequence[UUID]) -> list[Posted]:
     """Give each of these customers the signup points of the program that was in force when they joined, once for ever.
 

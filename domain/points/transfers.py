@@ -204,14 +204,31 @@ async def transfer_back(scope: Scope, *, cause: str, later: Mapping[int, UUID], 
             back.append(moved(account, -whole, cause, f"later-out:{lot}", lot=lot, reverses=lot))
             renewed[f"later-in:{lot}"] = lot, expired
             back.append(moved(to_id, whole, cause, f"later-in:{lot}", expires_at=opened["expires_at"]))
-    # What was taken back at first comes last: before it, the account must be as it was after it had been taken.
-    for purpose, row in by_purpose.items():
+    # What was taken back at first comes last, and of that the last first: before each, the account must be as it was after it.
+    for purpose, row in sorted(by_purpose.items(), key=lambda item: -item[1]["position"]):
         if purpose.startswith("taken:"):
             back += await _given_back(scope, row, cause)
     for one in await post(scope, back):
         if (known := renewed.get(back[one.index].purpose)) is not None:
             arrived[known[0]] = Arrived(one.position, known[1])
     return arrived
+
+
+async def unspent(scope: Scope, customer_id: UUID, lots: Sequence[int], owed: int) -> None:
+    """Raise MergeSpent unless `owed` points are left of these lots. What expired of them, or paid a debt as they came, is left."""
+    async with db.connection(scope) as connection:
+        left = await connection.fetchval(
+            """
+            select coalesce(sum(l.remaining + l.expired + t.points - greatest(0, least(t.points, t.balance_after))), 0)::bigint
+            from points_lots l join points_transactions t on t.merchant_id = $1 and t.customer_id = $2 and t.position = l.lot
+            where l.merchant_id = $1 and l.customer_id = $2 and l.lot = any ($3)
+            """,
+            scope.merchant_id,
+            customer_id,
+            list(lots),
+        )
+    if left < owed:
+        raise MergeSpent("Points that came by this merge have been spent.", field=("id",))
 
 
 async def _opening(scope: Scope, customer_id: UUID, lot: int) -> Any:

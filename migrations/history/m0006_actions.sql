@@ -7,6 +7,8 @@ create table action_claims (
     -- What makes it one thing, unique among those of its kind.
     key text not null,
     customer_id uuid not null,
+    -- Of whom it was told: another than customer_id once they were merged into that one.
+    told_of uuid not null,
     -- The network, the event's name, the goal's id or the reviews' provider: what caps are counted by.
     rule text not null,
     occurred_at timestamptz not null,
@@ -25,6 +27,8 @@ create table action_claims (
     pending_entry bigint,
     absorbed bigint not null default 0 check (absorbed >= 0),
     forgiven bigint not null default 0 check (forgiven >= 0),
+    -- Points of it that expired in accounts that its customer has left by a merge.
+    expired_elsewhere bigint not null default 0 check (expired_elsewhere >= 0),
     primary key (merchant_id, kind, key),
     check (posted_points + posted_pending = deserved + absorbed + forgiven)
 ) partition by hash (merchant_id);
@@ -52,15 +56,17 @@ create index action_spendings_of_customer on action_spendings (merchant_id, cust
 create table birthdays (
     merchant_id uuid not null,
     customer_id uuid not null,
-    -- Both null once it is forgotten whose it was.
+    -- All null once it is forgotten whose it was.
     sealed bytea,
     set_at timestamptz not null,
     changes integer not null default 0 check (changes >= 0),
     -- How often it came: the next claim is numbered by it.
     occasions integer not null default 0 check (occasions >= 0),
     due_at timestamptz,
+    -- When it would be due, were the account not closed: it waits.
+    due_when_open timestamptz,
     primary key (merchant_id, customer_id),
-    check ((sealed is null) = (due_at is null)),
+    check (num_nonnulls(due_at, due_when_open) = num_nonnulls(sealed)),
     foreign key (merchant_id, customer_id) references customers (merchant_id, id)
 );
 create index birthdays_due on birthdays (merchant_id, due_at) where due_at is not null;
@@ -84,6 +90,7 @@ create table reviews (
     written_at timestamptz not null,
     updated_at timestamptz not null,
     received_at timestamptz not null,
+    -- Who wrote it; another may stand for them.
     customer_id uuid,
     -- When it is to be looked at; null while nothing has changed, or while its customer is unknown.
     due_at timestamptz,
@@ -100,6 +107,7 @@ create table till_entries (
     kind text not null check (kind in ('sale', 'refund')),
     -- The sale's client id; a sale's own.
     sale_id text not null,
+    -- Of whom the till told; another may stand for them.
     customer_id uuid,
     currency text not null,
     amount_minor bigint not null check (amount_minor > 0),

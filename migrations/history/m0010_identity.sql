@@ -38,12 +38,13 @@ create table customer_merges (
     merged_at timestamptz not null,
     undone_at timestamptz,
     -- What undoing puts back: the state of who went, when the kept customer had joined, who was led to the one who went, the
-    -- Shopify number whose signup points were taken back, and the orders that moved, as JSON.
+    -- Shopify number whose signup points were taken back, and the orders and the claims that moved, as JSON.
     gone_state text not null,
     kept_joined_at timestamptz,
     redirected uuid[] not null,
     signup bigint,
     orders text not null,
+    claims text not null,
     primary key (merchant_id, id),
     foreign key (merchant_id, gone_id) references customers (merchant_id, id),
     foreign key (merchant_id, kept_id) references customers (merchant_id, id)

@@ -65,8 +65,9 @@ async def test_the_partitions_of_a_number_hold_the_same_merchants(owner: Connect
         """,
         "insert into points_lot_moves (merchant_id, customer_id, position, lot, points) values ($1, $2, 1, 1, 1)",
         """
-        insert into action_claims (merchant_id, kind, key, customer_id, rule, occurred_at, created_at, deserved, spendable_at)
-        values ($1, 'follow', '1', $2, 'x', now(), now(), 0, now())
+        insert into action_claims (
+            merchant_id, kind, key, customer_id, told_of, rule, occurred_at, created_at, deserved, spendable_at
+        ) values ($1, 'follow', '1', $2, $2, 'x', now(), now(), 0, now())
         """,
         """
         insert into action_spendings (merchant_id, key, customer_id, program_version, currency, spent_minor, placed_at)

@@ -16,9 +16,10 @@ FREE = {
     "api_keys": {"id", "merchant_id", "key_hash", "name", "created_at", "expires_at", "revoked_at"},
     # Keys are ids: of the customer, of a goal, of a provider's review, of a partner's event, of a till's sale.
     "action_claims": {
-        *("kind", "key", "customer_id", "rule", "occurred_at", "created_at", "program_version", "deserved", "reason", "trace"),
+        *("kind", "key", "customer_id", "told_of", "rule", "occurred_at", "created_at", "program_version", "deserved"),
+        *("reason", "trace"),
         *("spendable_at", "matures_at", "posted_points", "posted_pending", "revision", "lots", "pending_entry", "absorbed"),
-        "forgiven",
+        *("forgiven", "expired_elsewhere"),
     },
     "action_spendings": {
         *("key", "customer_id", "program_version", "currency", "spent_minor", "placed_at", "paid_at"),
@@ -29,7 +30,7 @@ FREE = {
     "customer_exports": {"id", "customer_id", "request_id", "requested_at", "taken_at", "taken_by"},
     "customer_merges": {
         *("id", "gone_id", "kept_id", "job_id", "merged_at", "undone_at"),
-        *("gone_state", "kept_joined_at", "redirected", "signup", "orders"),
+        *("gone_state", "kept_joined_at", "redirected", "signup", "orders", "claims"),
     },
     # Shopify's number stays, so that what is delivered late finds that its customer was erased.
     "customers": {"id", "shopify_id", "created_at", "joined_at", "snapshot_updated_at", "state", "state_at", "merged_into"},
