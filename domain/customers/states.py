@@ -69,14 +69,7 @@ async def standing(scope: Scope, customer_ids: Collection[UUID]) -> dict[UUID, S
                 list(wanted),
             )
             found |= {
-                row["asked"]: Standing(
-                    row["id"],
-                    row["shopify_id"],
-                    State(row["state"]),
-                    row["joined_at"],
-                    # A customer who was erased after they were merged is still led to who was kept; the one found is nobody's.
-                    row["merged_into"],
-                )
+                row["asked"]: Standing(row["id"], row["shopify_id"], State(row["state"]), row["joined_at"], row["merged_into"])
                 for row in rows
             }
     return found

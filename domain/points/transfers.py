@@ -215,7 +215,7 @@ async def transfer_back(scope: Scope, *, cause: str, later: Mapping[int, UUID], 
 
 
 async def unspent(scope: Scope, customer_id: UUID, lots: Sequence[int], owed: int) -> None:
-    """Raise MergeSpent unless `owed` points are left of these lots. What expired of them, or paid a debt as they came, is left."""
+    """Raise MergeSpent unless `owed` points are left of these lots, with what expired of them or paid a debt as they came."""
     async with db.connection(scope) as connection:
         left = await connection.fetchval(
             """

@@ -6,15 +6,18 @@ from uuid import UUID
 
 import pytest
 
-from domain import actions, db, identity
+from domain import actions, db, identity, points
 from domain.actions import Kind, Movement, Outcome, TillEntry
 from domain.errors import Code
-from domain.programs import Actions, BirthdayRule, EventRule, FollowRule, Goal, Network
+from domain.programs import Actions, BirthdayRule, EventRule, FollowRule, Goal, Network, ReviewRule
 from tests.domain.test_birthdays import give as give_birthdays
 from tests.domain.test_birthdays import tell as tell_birthday
 from tests.domain.test_merges import GONE, KEPT, THIRD, merge, refused, two, undo
+from tests.domain.test_reviews import arrive, told
+from tests.domain.test_reviews import tell as tell_review
 from tests.ledger import converge, later, lots, rows, spend
 from tests.shop import NOON, Shop, order, rate
+from workers.actions import settle
 
 DAY = timedelta(days=1)
 FOLLOW = FollowRule(Network.INSTAGRAM, 20, "https://i.example")
@@ -136,14 +139,13 @@ async def test_two_reach_a_goal_together_and_lose_it_apart(shop: Shop) -> None:
     await converge(shop, order(1, customer=KEPT), order(2, customer=GONE))
     await merge(shop)
     assert await shop.balance(kept.id) == (200, 0)
-    position = await spend(shop, kept.id, 50)
+    await spend(shop, kept.id, 50)
     assert await refused(undo(shop, gone.id)) == Code.MERGE_SPENT
     assert await shop.balance(kept.id) == (150, 0)
     await converge(shop, order(3, customer=KEPT))
     # Now it is reached without the other, and nothing has to go back.
     await undo(shop, gone.id)
     assert (await shop.balance(kept.id), await shop.balance(gone.id)) == ((150, 0), (0, 0))
-    assert position
 
 
 async def test_a_goal_is_given_as_often_as_both_reach_it(shop: Shop) -> None:
@@ -220,7 +222,7 @@ async def test_a_birthday_that_only_one_has_moves_and_goes_back_with_its_gifts(s
 
 
 async def test_a_sale_and_its_late_refund_find_the_kept_customer(shop: Shop) -> None:
-    await shop.publish(rate(1, earning={"daily_cap_points": 100}) if False else rate(1))
+    await shop.publish(rate(1))
     kept, gone = await two(shop)
     await sync(shop, sale("a", gone.id, "80.00"))
     await merge(shop)
@@ -235,11 +237,9 @@ async def test_a_sale_and_its_late_refund_find_the_kept_customer(shop: Shop) -> 
 
 
 async def test_what_expired_before_the_merge_is_not_taken_twice(shop: Shop) -> None:
-    await shop.publish(rate(1, expires_after=None) if False else rate(1))
+    await shop.publish(rate(1))
     kept, gone = await two(shop)
     await sync(shop, sale("a", gone.id, "100.00"))
-    from domain import points  # noqa: PLC0415
-
     async with db.transaction(shop.scope()):
         entry = points.Entry(gone.id, points.TransactionType.EXPIRE, -60, 0, "expiry", "x", "expire:60", lot=1, reverses=1)
         await points.post(shop.scope(), [entry])
@@ -293,3 +293,53 @@ async def test_a_disabled_customer_waits_and_catches_up(shop: Shop) -> None:
     assert await mature(shop, june) == 1
     await give_birthdays(shop, june)
     assert await shop.balance(customer.id) == (245, 0)
+
+
+async def test_reviews_of_a_closed_account_are_given_for_when_it_is_opened(shop: Shop) -> None:
+    await shop.publish(program(review=ReviewRule(100)))
+    customer_id = await arrive(shop, KEPT)
+    await tell_review(shop, told("1"))
+    await settle(shop.scope())
+    await disable(shop, KEPT)
+    await tell_review(shop, told("1", published=False, minutes=1), told("2"))
+    # The job ends, though it gives nothing for the second, and what is lost is taken back.
+    await settle(shop.scope())
+    assert await shop.balance(customer_id) == (0, 0)
+    await enable(shop, KEPT, NOON + DAY)
+    await settle(shop.scope())
+    assert await shop.balance(customer_id) == (100, 0)
+
+
+async def test_a_review_of_who_is_gone_is_the_kept_ones_and_goes_back(shop: Shop) -> None:
+    await shop.publish(program(review=ReviewRule(100)))
+    kept = await shop.customer(KEPT)
+    gone_id = await arrive(shop, GONE)
+    await tell_review(shop, told("1"))
+    await settle(shop.scope())
+    await merge(shop)
+    await tell_review(shop, told("2"))
+    await settle(shop.scope())
+    assert await shop.balance(kept.id) == (200, 0)
+    await tell_review(shop, told("1", published=False, minutes=1))
+    await settle(shop.scope())
+    assert await shop.balance(kept.id) == (100, 0)
+    await undo(shop, gone_id)
+    assert (await shop.balance(kept.id), await shop.balance(gone_id)) == ((0, 0), (100, 0))
+
+
+async def test_who_is_merged_into_a_closed_account_waits_with_it(shop: Shop) -> None:
+    await shop.publish(program(events=(EventRule("quiz", 15, hold_days=2),), birthday=BirthdayRule(30)))
+    kept, gone = await two(shop)
+    await record(shop, gone.id)
+    await tell_birthday(shop, gone.id, 5, 17)
+    await disable(shop, KEPT)
+    await merge(shop)
+    june = datetime(2026, 6, 1, tzinfo=UTC)
+    assert await mature(shop, june) == 0
+    await give_birthdays(shop, june)
+    assert await shop.balance(kept.id) == (0, 15)
+    assert await refused(record(shop, gone.id, "2")) == Code.ACCOUNT_CLOSED
+    await enable(shop, KEPT, june)
+    assert await mature(shop, june) == 1
+    await give_birthdays(shop, june)
+    assert await shop.balance(kept.id) == (45, 0)

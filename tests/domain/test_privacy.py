@@ -7,7 +7,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from domain import customers, db, identity, inbox, merchants
+from domain import actions, customers, db, identity, inbox, merchants
 from domain.errors import NotFound
 from domain.points.verify import Progress, verify
 from domain.seal import search_term, unseal
@@ -20,6 +20,7 @@ CANARY = "canary"
 EMAIL = "Canary@Example.com"
 OTHER_EMAIL = "canary@work.example.com"
 WORDS = (EMAIL, OTHER_EMAIL, "canary", "canaryson")
+BORN = 1937
 
 
 def person(number: int, **changes: Any) -> dict[str, Any]:
@@ -34,14 +35,19 @@ async def traces(shop: Shop, owner: Connection, words: tuple[str, ...] = WORDS) 
         for row in await contents(owner, table, shop.merchant.id):
             if any(word.casefold() in row.casefold() for word in (*words, *terms)):
                 seen.add(table)
-            if CANARY in opened(shop, table, json.loads(row)).casefold():
+            if any(one in opened(shop, table, json.loads(row)).casefold() for one in (CANARY, str(BORN))):
                 seen.add(table)
     return seen
 
 
 def opened(shop: Shop, table: str, row: dict[str, Any]) -> str:
     """What is sealed in a row, in the clear."""
-    column, key = {"customers": ("profile", "id"), "inbox": ("profile", "webhook_id")}.get(table, ("content", "id"))
+    sealed_in = {
+        "customers": ("profile", "id"),
+        "inbox": ("profile", "webhook_id"),
+        "birthdays": ("sealed", "customer_id"),
+    }
+    column, key = sealed_in.get(table, ("content", "id"))
     sealed = row.get(column)
     return "" if sealed is None else unseal(shop.merchant.id, table, row[key], bytes.fromhex(sealed[2:])).decode()
 
@@ -55,6 +61,14 @@ async def live(shop: Shop) -> None:
     await shop.deliver("orders/create", order(2, customer=7))
     await shop.deliver("customers/create", account(9))
     await shop.work()
+    customer = await shop.customer(7)
+    async with db.transaction(shop.scope()):
+        await actions.set_birthday(shop.scope(), customer_id=customer.id, month=5, day=17, year=BORN)
+    # One review whose writer is found, and one that nobody has looked at.
+    await actions.tell(shop.scope(), actions.Provider.YOTPO, actions.Told("1", EMAIL, True, shop.at, shop.at))
+    async with db.transaction(shop.scope()):
+        await actions.settle_reviews(shop.scope(), 10)
+    await actions.tell(shop.scope(), actions.Provider.YOTPO, actions.Told("2", EMAIL, True, shop.at, shop.at))
     async with db.transaction(shop.scope()):
         await identity.request_data(shop.scope(), 7, 55, [1])
     # Deliveries that could not be worked off, or have not been: one cannot be read, one waits.
@@ -66,7 +80,7 @@ async def live(shop: Shop) -> None:
 
 async def test_after_redaction_no_table_knows_the_person(shop: Shop, owner: Connection) -> None:
     await live(shop)
-    assert await traces(shop, owner) == {"customers", "customer_exports", "inbox", "orders"}
+    assert await traces(shop, owner) == {"birthdays", "customers", "customer_exports", "inbox", "orders", "reviews"}
     customer = await shop.customer(7)
     before = await shop.balance(customer.id)
     await shop.deliver(
