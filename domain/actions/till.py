@@ -118,7 +118,7 @@ async def sync(scope: Scope, entries: Sequence[TillEntry]) -> list[Answer]:
 async def hold_tills(scope: Scope) -> None:
     """Let the shop's tills wait until the transaction ends, so that a refund and its sale that come at once see each other.
 
-    Precondition: an open transaction that holds no customer and no account.
+    Precondition: an open transaction; one that holds customers or accounts already may meet a deadlock, and is then run again.
     """
     async with db.connection(scope) as connection:
         await connection.execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", f"{scope.merchant_id}/till")

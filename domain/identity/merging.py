@@ -28,7 +28,6 @@ async def merge(scope: Scope, *, kept: int, gone: int, job_id: str | None = None
     """
     if kept == gone:
         raise MergeConflict("A customer cannot be merged into themself.", field=("kept",))
-    await actions.hold_tills(scope)
     held = await hold(scope, [kept, gone])
     leaving, staying = _two(held, gone, kept)
     if leaving.id in (staying.id, staying.merged_into):
@@ -100,6 +99,7 @@ async def _merge(scope: Scope, leaving: Standing, staying: Standing, job_id: str
     if staying.state is State.OPEN:
         await orders.settle_again(scope, await orders.waiting_of(scope, staying.id))
         if leaving.state is not State.OPEN:
+            await actions.hold_tills(scope)
             await actions.resume(scope, staying.id, await customers.family(scope, staying.id))
     else:
         await orders.pause(scope, staying.id)
