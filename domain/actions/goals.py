@@ -204,7 +204,7 @@ async def _times(scope: Scope, customer_id: UUID, goals: Sequence[Goal], version
         place: int = row["place"]
         spent: int = row["spent"]
         goal = goals[place]
-        if often := min(goal.times, spent // goal.spend_minor()):
+        if often := sum(spent >= nth * goal.spend_minor() for nth in range(1, goal.times + 1)):
             times[goal.id] = often
     return times
 
