@@ -9,7 +9,7 @@ from domain import doctor
 from domain.doctor import Cause, Drift, SortedNumbers, State, Unreadable
 from domain.errors import DomainError
 from domain.scope import Scope
-from workers import rewards  # noqa: F401 -- the relay starts its jobs by name, also from a process that runs nothing else
+from workers import rewards  # noqa: F401  # pyright: ignore[reportUnusedImport] -- the relay starts its jobs by name
 from workers.job import in_transaction
 from workers.relay import relay
 
