@@ -36,3 +36,4 @@ class CustomerMerges(Table, tablename="customer_merges"):
     redirected = Array(base_column=UUID())
     signup = BigInt(null=True)
     orders = Text()
+    claims = Text()
