@@ -14,7 +14,7 @@ from tests.shop import NOON, Shop, open_shop, order, rate
 from workers import sweeper
 from workers.broker import broker
 from workers.due import DUE, LOST_AFTER, Due, merchants_with, wake_due
-from workers.job import job
+from workers.job import QUEUES, job
 from workers.orders import mature, mature_orders
 from workers.points import daily
 
@@ -138,7 +138,7 @@ async def test_a_job_with_work_in_two_tables_is_told_once(
 
 def messages(merchant_id: str) -> list[str]:
     """The jobs that wait in Redis for a merchant."""
-    waiting = broker.client.hgetall("loyalnest:work.msgs").values()
+    waiting = [message for queue in QUEUES for message in broker.client.hgetall(f"loyalnest:{queue}.msgs").values()]
     decoded = [msgspec.json.decode(one) for one in waiting]
     return [one["actor_name"] for one in decoded if one["args"] == [merchant_id]]
 
