@@ -23,6 +23,8 @@ LoyalNest on this machine. Everything it makes lives in .venv/, target/ and .loy
   ./dev.sh orders-doctor [FILE] [--shop DOMAIN] [--book]
                                       compare Shopify's orders with the ledger, and book what is missing;
                                       without a file Shopify is asked for the shop's orders
+  ./dev.sh trace ID                   tell what the logs and the database know of a request
+  ./dev.sh keys [--turn]              wrap all keys by the present master key; turn every merchant's keys
   ./dev.sh functions                  build the Shopify functions
   ./dev.sh psql                       open a prompt on the database
 
@@ -48,7 +50,7 @@ case $command in
     help | -h | --help)
         help
         ;;
-    up | test | check | schema | demo | shopify | verify | orders-doctor | functions | psql)
+    up | test | check | schema | demo | shopify | verify | orders-doctor | keys | trace | functions | psql)
         python=$(find_python)
         "$python" -m local.prepare
         exec .venv/bin/python -m local "$@"

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from litestar import Litestar, Request, Response
+from litestar.config.cors import CORSConfig
 from litestar.datastructures import MutableScopeHeaders, State
 from litestar.exceptions import HTTPException
 from litestar.types import Message, Scope
@@ -18,6 +19,9 @@ from api.process import Process
 from api.reviews import judgeme_webhook, yotpo_webhook
 from api.ring import Ring
 from api.socket import GraphQLSocket
+from api.sockets import Sockets
+from api.throttle import Throttle
+from api.tokens import TOKEN_ROUTES
 from api.webhooks import shopify_webhook
 from domain import db
 from domain.errors import Code
@@ -31,6 +35,15 @@ from workers.inbox import work_off_inbox
 from workers.relay import relay_outbox
 
 REQUEST_ID_HEADER = "x-request-id"
+ANYWHERE = CORSConfig(
+    # Shops have domains of their own and extensions have none, and no credential is ever sent by itself: there is no cookie, so
+    # that a page can do with an answer only what it could have done with the token that it holds.
+    allow_origins=["*"],
+    allow_methods=["GET", "POST", "DELETE"],
+    allow_headers=["authorization", "content-type", "x-loyalnest-cost", "x-loyalnest-shop"],
+    expose_headers=[REQUEST_ID_HEADER],
+    max_age=600,
+)
 
 
 async def _begin(request: Request[Any, Any, Any]) -> None:
@@ -73,7 +86,14 @@ def create_app() -> Litestar:
     """The application of one process."""
     configured = settings()
     configure(development=configured.environment == "development")
-    process = Process(Doorbell(), Ring(work_off_inbox.send), Ring(relay_outbox.send), Ring(wake_due))
+    process = Process(
+        Doorbell(),
+        wake_inbox=Ring(work_off_inbox.send),
+        wake_outbox=Ring(relay_outbox.send),
+        wake_due=Ring(wake_due),
+        throttle=Throttle(configured.redis_url, configured.cost_bucket, configured.cost_restore_per_s),
+        sockets=Sockets(),
+    )
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncGenerator[None, None]:
@@ -92,6 +112,7 @@ def create_app() -> Litestar:
             for task in tasks:
                 with suppress(asyncio.CancelledError):
                     await task
+            await process.throttle.close()
             await db.close_database()
 
     return Litestar(
@@ -101,6 +122,7 @@ def create_app() -> Litestar:
             shopify_webhook,
             judgeme_webhook,
             yotpo_webhook,
+            *TOKEN_ROUTES,
             health.live,
             health.ready,
             *(playground_routes() if configured.environment == "development" else ()),
@@ -110,6 +132,7 @@ def create_app() -> Litestar:
         before_request=_begin,
         before_send=[_tell_request_id],
         exception_handlers={HTTPException: _http_error, Exception: _bug},
+        cors_config=ANYWHERE,
         openapi_config=None,
         logging_config=None,
     )

@@ -1,5 +1,6 @@
 """GraphQL over HTTP: a small route of our own, because Strawberry's answers junk with 500 and costs a thread per request."""
 
+from time import perf_counter
 from typing import Any
 
 import msgspec
@@ -10,15 +11,15 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOpe
 from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
 
-from api.auth import Caller, Unauthenticated, authenticate
-from api.process import process_of
-from domain import scope
-from domain.errors import Code
-from schema.context import Context
+from api.context import caller_of, context_of
+from domain.errors import Code, DomainError
+from domain.log import log
 from schema.errors import formatted
 from schema.root import schema
 
 BODY_MAX = 256 * 1024
+COST_HEADER = "x-loyalnest-cost"
+"""Sent with any value, it asks for the cost in the answer's `extensions`."""
 ALLOWED = (OperationType.QUERY, OperationType.MUTATION)
 
 
@@ -39,19 +40,18 @@ _encode = msgspec.json.Encoder().encode
 async def graphql_http(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Answer one operation. 400 for what is no GraphQL request, 401 without a valid credential, else 200."""
     request_id: str = request.state.request_id
+    begun = perf_counter()
     try:
-        caller: Caller = await authenticate(request.headers.get("authorization"), at := scope.now())
-    except Unauthenticated as error:
-        return _refuse(401, error.code, error.message, request_id)
+        caller = await caller_of(request, request_id)
+    except DomainError as error:
+        return _refuse(401 if error.code is Code.UNAUTHENTICATED else 400, error.code, error.message, request_id)
     if request.content_type[0] != "application/json":
         return _refuse(400, Code.BAD_INPUT, "Send a JSON body: `Content-Type: application/json`.", request_id)
     try:
         asked = _decoder.decode(await request.body())
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return _refuse(400, Code.BAD_INPUT, 'Send a JSON object such as {"query": "{ program { id } }"}.', request_id)
-    process = process_of(request)
-    now = caller.scope(at, request_id)
-    context = Context(now, process.doorbell, process.wake_outbox, caller.customer_id, process.wake_inbox, process.wake_due)
+    context = context_of(request, caller, request_id, told=request.headers.get(COST_HEADER) is not None)
     try:
         result = await schema.execute(
             asked.query,
@@ -64,6 +64,14 @@ async def graphql_http(request: Request[Any, Any, Any]) -> Response[bytes]:
         return _refuse(400, Code.BAD_INPUT, "The document has no such operation, or none at all.", request_id)
     except InvalidOperationTypeError:
         return _refuse(400, Code.BAD_INPUT, "Subscriptions come over a websocket: graphql-transport-ws.", request_id)
+    log.info(
+        "graphql.answered",
+        request_id=request_id,
+        merchant_id=str(caller.merchant_id),
+        actor=str(caller.actor),
+        ms=round((perf_counter() - begun) * 1000, 1),
+        codes=[(error.extensions or {}).get("code") for error in result.errors or ()],
+    )
     return _answer(result)
 
 
@@ -73,8 +81,11 @@ def _answer(result: ExecutionResult) -> Response[bytes]:
         body["errors"] = [error.formatted for error in result.errors]
     if result.data is not None or not result.errors:
         body["data"] = result.data
+    if result.extensions:
+        body["extensions"] = result.extensions
     return Response(_encode(body), media_type=MediaType.JSON)
 
 
 def _refuse(status: int, code: Code, message: str, request_id: str) -> Response[bytes]:
+    log.info("graphql.refused", request_id=request_id, status=status, code=code.value)
     return Response(_encode({"errors": [formatted(code, message, request_id)]}), status_code=status, media_type=MediaType.JSON)

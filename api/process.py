@@ -6,20 +6,24 @@ from typing import Any
 from litestar.connection import ASGIConnection
 
 from api.ring import Ring
+from api.sockets import Sockets
+from api.throttle import Throttle
 from schema.doorbell import Doorbell
 
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """The doorbell that sockets wait at, and the rings that tell the workers of news in the inbox and the outbox.
+    """The doorbell that sockets wait at, the rings that tell the workers of news, the callers' allowances and their sockets.
 
-    wake_due: has them look for all that can be due at a merchant, whose clock has been advanced.
+    wake_due: has the workers look for all that can be due at a merchant, whose clock has been advanced.
     """
 
     doorbell: Doorbell
     wake_inbox: Ring
     wake_outbox: Ring
     wake_due: Ring
+    throttle: Throttle
+    sockets: Sockets
 
 
 def process_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Process:

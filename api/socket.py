@@ -5,6 +5,7 @@ import json
 from datetime import timedelta
 from typing import Any, ClassVar, TypeAlias
 
+import asyncpg
 import msgspec
 import strawberry
 from litestar import WebSocket, websocket
@@ -16,11 +17,15 @@ from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
 from strawberry.subscriptions.protocols.graphql_transport_ws.types import ConnectionInitMessage, SubscribeMessage
 
-from api.auth import Caller, Unauthenticated, authenticate, on_time
+from api.auth import Caller, on_time
+from api.context import address_of, caller_of, context_of
 from api.process import process_of
 from domain import scope
+from domain.errors import Code, DomainError
 from domain.identifiers import new_id
+from domain.log import log
 from schema.context import Context
+from schema.errors import formatted
 from schema.root import schema
 
 Socket: TypeAlias = "WebSocket[Any, Any, Any]"
@@ -28,6 +33,9 @@ Socket: TypeAlias = "WebSocket[Any, Any, Any]"
 INIT_WAIT = timedelta(seconds=5)
 SUBSCRIPTIONS_MAX = 100
 EXPIRED = 4401
+TRY_LATER = 1013
+RECHECK_S = 5.0
+"""How long a socket may outlive its revoked credential."""
 
 
 class SocketContext:
@@ -37,25 +45,52 @@ class SocketContext:
         self.socket = socket
         self.connection_params: dict[str, Any] | None = None
         self.caller: Caller | None = None
+        self.address = address_of(socket)
+        self.credential: str | None = None
         self._request_id = str(new_id())
 
-    async def admit(self) -> Caller:
-        """Take the credential from the first message, or from the handshake's headers. Raises Unauthenticated."""
-        given = (self.connection_params or {}).get("authorization") or self.socket.headers.get("authorization")
-        self.caller = await authenticate(given if isinstance(given, str) else None, scope.now())
-        return self.caller
+    async def admit(self) -> None:
+        """Take the credential from the first message, or from the handshake's headers. Raises its refusal."""
+        caller = await self._caller()
+        credential = f"{caller.merchant_id}/{caller.actor}"
+        process_of(self.socket).sockets.admit(self.address, credential)
+        self.caller, self.credential = caller, credential
+        log.info("socket.admitted", request_id=self._request_id, merchant_id=str(caller.merchant_id), actor=str(caller.actor))
+
+    async def still_valid(self) -> bool:
+        """Whether the credential would be taken again, for as much as before: it may have been revoked, or the role taken."""
+        assert self.caller is not None, "only an admitted socket is watched"
+        try:
+            now = await self._caller()
+        except DomainError:
+            return False
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            # Nothing can be read while the database is away, so that nothing can be seen: asked again in a moment.
+            log.warning("socket.unchecked", error=type(error).__name__)
+            return True
+        same = (now.merchant_id, now.permissions) == (self.caller.merchant_id, self.caller.permissions)
+        self.caller = now
+        return same
+
+    async def _caller(self) -> Caller:
+        given = self.connection_params or {}
+        authorization, shop = given.get("authorization"), given.get("shop")
+        return await caller_of(
+            self.socket,
+            self._request_id,
+            authorization if isinstance(authorization, str) else None,
+            shop if isinstance(shop, str) else None,
+        )
 
     def operation(self, caller: Caller) -> Context:
         """The context of one operation: it begins now, and has read nothing yet."""
-        process = process_of(self.socket)
-        now = caller.scope(scope.now(), self._request_id)
-        return Context(now, process.doorbell, process.wake_outbox, caller.customer_id, process.wake_inbox, process.wake_due)
+        return context_of(self.socket, caller, self._request_id)
 
 
 class Handler(BaseGraphQLTransportWSHandler[Any, Any]):
     """Strawberry's handler, which gives every operation a context of its own, and ends with the credential."""
 
-    _expiry: "asyncio.Task[None] | None" = None
+    _watch: "asyncio.Task[None] | None" = None
 
     @property
     def context(self) -> Any:
@@ -70,25 +105,34 @@ class Handler(BaseGraphQLTransportWSHandler[Any, Any]):
     async def handle_connection_init(self, message: ConnectionInitMessage) -> None:
         """Admit the caller, and from then on watch the credential's end."""
         await super().handle_connection_init(message)
-        caller = self._socket_context.caller
-        if caller is not None and caller.expires_at is not None and self._expiry is None:
-            left = (caller.expires_at - scope.now()).total_seconds()
-            self._expiry = asyncio.create_task(self._close_after(left))
+        if self._socket_context.caller is not None and self._watch is None:
+            self._watch = asyncio.create_task(self._close_with(self._socket_context.caller))
 
     async def handle_subscribe(self, message: SubscribeMessage) -> None:
-        """Begin an operation, by the merchant's clock as it is now: a sandbox's may have been advanced since the last one."""
+        """Begin an operation, unless too many are going on, by the merchant's clock as it is now: a sandbox's may have moved."""
+        if self.connection_acknowledged and len(self.operations) >= SUBSCRIPTIONS_MAX and message["id"] not in self.operations:
+            text = f"A socket has at most {SUBSCRIPTIONS_MAX} operations at a time."
+            payload: Any = [formatted(Code.THROTTLED, text, self.context.scope.request_id)]
+            await self.send_message({"id": message["id"], "type": "error", "payload": payload})
+            return
         if self._socket_context.caller is not None:
             self._socket_context.caller = await on_time(self._socket_context.caller)
         await super().handle_subscribe(message)
 
     async def shutdown(self) -> None:
         """End the operations, and the watch with them."""
-        if self._expiry is not None:
-            self._expiry.cancel()
+        if self._watch is not None:
+            self._watch.cancel()
         await super().shutdown()
 
-    async def _close_after(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
+    async def _close_with(self, caller: Caller) -> None:
+        """Close when the credential expires, or soon after it was revoked."""
+        while True:
+            left = RECHECK_S if caller.expires_at is None else (caller.expires_at - scope.now()).total_seconds()
+            await asyncio.sleep(min(left, RECHECK_S) if caller.revocable else left)
+            expired = caller.expires_at is not None and caller.expires_at <= scope.now()
+            if expired or (caller.revocable and not await self._socket_context.still_valid()):
+                break
         await self.websocket.close(code=EXPIRED, reason="The credential has expired")
 
 
@@ -127,8 +171,17 @@ class GraphQLSocket(GraphQLController[Any, Any]):
     async def websocket_endpoint(
         self, socket: Socket, context_ws: NamedDependency[Any], root_value: NamedDependency[Any]
     ) -> None:
-        """Serve one socket."""
-        await self.run(request=socket, context=context_ws, root_value=root_value)
+        """Serve one socket, if there is room for it."""
+        admitted: SocketContext = context_ws
+        sockets = process_of(socket).sockets
+        if not sockets.enter(admitted.address):
+            # Before it is accepted, which the client sees as 403.
+            await socket.close(code=TRY_LATER)
+            return
+        try:
+            await self.run(request=socket, context=context_ws, root_value=root_value)
+        finally:
+            sockets.leave(admitted.address, admitted.credential)
 
     handle_http_get = None  # pyright: ignore[reportAssignmentType] -- taken out
     handle_http_post = None  # pyright: ignore[reportAssignmentType] -- taken out
@@ -157,6 +210,6 @@ class GraphQLSocket(GraphQLController[Any, Any]):
         socket_context: SocketContext = context
         try:
             await socket_context.admit()
-        except Unauthenticated as error:
+        except DomainError as error:
             raise ConnectionRejectionError from error
         return strawberry.UNSET

@@ -83,12 +83,12 @@ def main() -> None:
         os.environ["BENCH_MERCHANT"] = str(merchant.id)
         with _servers(merchant) as servers:
             for server in servers.values():
-                _load(server, size.warm_up_seconds)
+                load(server, size.warm_up_seconds)
             for turn in range(size.rounds):
                 # Every round begins with another server, so that none is always behind the same neighbour.
                 names = list(servers)[turn % len(servers) :] + list(servers)[: turn % len(servers)]
                 for name in names:
-                    rounds[name].append(_load(servers[name], size.seconds))
+                    rounds[name].append(load(servers[name], size.seconds))
     _show(rounds, list(servers))
     report.write(given.json, {"facts": facts, "connections": CONNECTIONS, "rounds": _plain(rounds)})
 
@@ -141,14 +141,15 @@ def _servers(merchant: Merchant) -> Generator[dict[str, Server], None, None]:
 def _application_requests(merchant: Merchant) -> list[str]:
     lasts = timedelta(hours=1)
     tokens = [customer_token(merchant, customer_uuid(number), now(), lasts) for number in range(1, ASKING + 1)]
-    return [_post("/graphql", {"query": QUERY}, f"authorization: Bearer {token}\r\n") for token in tokens]
+    return [post("/graphql", {"query": QUERY}, f"authorization: Bearer {token}\r\n") for token in tokens]
 
 
 def _peer_request(number: int) -> str:
-    return _post("/graphql", {"query": PEER_QUERY, "variables": {"id": str(customer_uuid(number))}})
+    return post("/graphql", {"query": PEER_QUERY, "variables": {"id": str(customer_uuid(number))}})
 
 
-def _post(path: str, content: dict[str, Any], headers: str = "") -> str:
+def post(path: str, content: dict[str, Any], headers: str = "") -> str:
+    """A request as it goes over the wire."""
     body = json.dumps(content)
     return (
         f"POST {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n{headers}"
@@ -160,7 +161,8 @@ def _get(path: str) -> str:
     return f"GET {path} HTTP/1.1\r\nhost: bench\r\n\r\n"
 
 
-def _load(server: Server, seconds: float) -> Round:
+def load(server: Server, seconds: float) -> Round:
+    """One round of one server."""
     before = cpu_seconds(server.process.pid)
     command = [sys.executable, "-m", "benches.load", str(server.port), str(server.requests)]
     done = subprocess.run(

@@ -14,7 +14,8 @@ from uuid import UUID
 import asyncpg
 from piccolo.engine.postgres import PostgresEngine
 
-from domain.scope import Scope
+from domain import keyring
+from domain.scope import NOBODY, Scope
 
 APPLICATION_ROLE = "loyalnest_app"
 DISPATCHER_ROLE = "loyalnest_dispatcher"
@@ -79,10 +80,12 @@ class Database:
         await self._gate.acquire()
         connection = None
         try:
-            wanted = merchant_id or _NOBODY
+            wanted = merchant_id or NOBODY
             connection = self._take(wanted) or await self._connect()
             if connection.merchant_id != wanted:
                 await connection.use(wanted)
+            if wanted != NOBODY and not keyring.is_fresh(wanted):
+                await keyring.load(connection, wanted)
         except BaseException:
             if connection is not None:
                 connection.terminate()
@@ -122,7 +125,6 @@ class Database:
         )
 
 
-_NOBODY = UUID(int=0)
 _database: Database | None = None
 _held: ContextVar[tuple[UUID | None, Connection] | None] = ContextVar("held_connection", default=None)
 

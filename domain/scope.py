@@ -12,6 +12,7 @@ class Door(StrEnum):
     STAFF = "staff"
     CUSTOMER = "customer"
     PARTNER = "partner"
+    ADMIN = "admin"
     SYSTEM = "system"
 
 
@@ -27,6 +28,9 @@ class Actor:
 
 
 NO_TIME = timedelta()
+NOBODY = UUID(int=0)
+"""The merchant of what is no merchant's: the platform's own people before they name one. Row-level security shows it no row."""
+
 SYSTEM = Actor(Door.SYSTEM, "loyalnest")
 
 
@@ -35,6 +39,7 @@ class Scope:
     """A merchant, an actor and an instant of the merchant's own clock. Time is an input: nothing below reads a clock.
 
     clock_offset: how far that clock is ahead of the real one; zero unless the merchant is a sandbox (docs/adr/0012).
+    origin: the network that the actor came from, without the part that names a machine.
     """
 
     merchant_id: UUID
@@ -42,9 +47,15 @@ class Scope:
     at: datetime
     request_id: str = ""
     clock_offset: timedelta = NO_TIME
+    origin: str = ""
 
     def __post_init__(self) -> None:
         assert self.at.tzinfo is not None, "an instant without a time zone is not an instant"
+
+    @property
+    def real_at(self) -> datetime:
+        """The real instant: for what is not the merchant's, such as how long a credential lasts."""
+        return self.at - self.clock_offset
 
     def later(self, at: datetime) -> "Scope":
         """The same scope at another instant of the merchant's clock."""

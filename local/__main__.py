@@ -118,8 +118,24 @@ def shopify(arguments: Sequence[str]) -> int:
         return subprocess.run(command, check=False, cwd=ROOT, env=environment(found, port)).returncode
 
 
+def keys(arguments: Sequence[str]) -> int:
+    """Wrap everything by the present master key, and turn every merchant's keys."""
+    return _with_database([str(PYTHON), "-m", "local.keys", *arguments])
+
+
+def trace(arguments: Sequence[str]) -> int:
+    """Tell what is known of a request."""
+    return _with_database([str(PYTHON), "-m", "local.trace", *arguments])
+
+
+def _with_database(command: list[str]) -> int:
+    with servers.borrowed(HOME) as found:
+        variables = environment(found, running.DEFAULT_PORT)
+        return subprocess.run(command, check=False, cwd=ROOT, env=variables).returncode
+
+
 # Past the parser of our own options: all that follows these commands belongs to another program.
-PASSED_ON = {"test": tests.run, "demo": demo, "orders-doctor": orders_doctor, "shopify": shopify}
+PASSED_ON = {"test": tests.run, "demo": demo, "orders-doctor": orders_doctor, "shopify": shopify, "keys": keys, "trace": trace}
 
 
 def main() -> int:

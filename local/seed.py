@@ -8,6 +8,7 @@ import msgspec
 
 from api.auth import ALGORITHM, customer_token
 from domain import customers, db, inbox, merchants, orders, points, programs
+from domain.access import PARTNER_SCOPES
 from domain.customers import CustomerSnapshot, Profile
 from domain.merchants import Merchant
 from domain.programs import Definition, PointsName
@@ -117,8 +118,14 @@ async def _merchant(wanted: dict[str, Any], at: datetime) -> dict[str, Any]:
         "client_secret": settings().shopify_client_secret.get_secret_value(),
         "staff_token": staff_token(merchant, at),
         "customers": [await _customer(scope, merchant, shopify_id, at) for shopify_id, *_ in wanted["customers"]],
-        "partner_api_key": await merchants.api_key_create(merchant.id, "demo", at, at + LASTS),
+        "partner_api_key": await _partner_key(scope, at),
     }
+
+
+async def _partner_key(scope: Scope, at: datetime) -> str:
+    async with db.transaction(scope):
+        _, key = await merchants.api_key_create(scope, name="demo", scopes=PARTNER_SCOPES, expires_at=at + LASTS)
+    return key
 
 
 async def _receive(scope: Scope, wanted: dict[str, Any]) -> None:

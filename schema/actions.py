@@ -11,11 +11,12 @@ import strawberry
 from strawberry.scalars import JSON
 
 from domain import actions, merchants
+from domain.access import Permission
 from domain.actions import Answer, Birthday, Claim, Kind, Movement, Outcome, Provider, TillEntry
 from domain.errors import Code, DomainError, NotFound
 from schema.command import command
 from schema.context import Info
-from schema.doors import CUSTOMERS, EVERYBODY, PARTNERS, STAFF, STAFF_AND_CUSTOMERS
+from schema.doors import CUSTOMERS, EVERYBODY, HOUSE, PARTNERS, PERSONAL_DATA, STAFF_AND_CUSTOMERS
 from schema.enums import describe
 from schema.errors import UserError, user_error
 from schema.identifiers import gid, uuid_of
@@ -262,7 +263,7 @@ class ActionQueries:
 
     @strawberry.field(
         description="A customer's birthday; null when it is not known. A customer may leave the id out.",
-        extensions=[STAFF_AND_CUSTOMERS],
+        extensions=[PERSONAL_DATA],
     )
     async def customer_birthday(
         self,
@@ -286,7 +287,7 @@ class ActionMutations:
             "Keep a customer's birthday. It is given for at the first instant of the day in the program's time zone, once in 365 "
             "days, and not sooner than 30 days after it was set or changed. The same date again changes nothing."
         ),
-        extensions=[STAFF_AND_CUSTOMERS],
+        extensions=[STAFF_AND_CUSTOMERS.needing(Permission.POINTS)],
     )
     @command
     async def customer_birthday_set(
@@ -326,7 +327,7 @@ class ActionMutations:
 
     @strawberry.mutation(
         description="Set the secret with which a provider of reviews proves itself. It can never be shown again.",
-        extensions=[STAFF],
+        extensions=[HOUSE],
     )
     @command
     async def review_source_set(

@@ -9,13 +9,14 @@ from uuid import UUID
 import strawberry
 
 from domain import customers, points
+from domain.access import Permission
 from domain.errors import DomainError, NotFound
 from domain.points import Transaction
 from schema.activity import CustomerActivityUpdate, Place, activity
 from schema.command import command
 from schema.context import Info
 from schema.customers import Customer, customer, visible_customer
-from schema.doors import EVERYBODY, STAFF
+from schema.doors import EVERYBODY, STAFF_AND_ADMINS
 from schema.errors import UserError
 from schema.identifiers import gid, uuid_of
 from schema.pagination import cursor_of, read_cursor
@@ -67,7 +68,7 @@ class BalanceMutations:
             "Add points to a customer's balance, or take them, with a reason. Audited. The balance does not fall below zero. "
             "The same key with the same input gives the same answer and moves nothing twice."
         ),
-        extensions=[STAFF],
+        extensions=[STAFF_AND_ADMINS.needing(Permission.POINTS)],
     )
     @command
     async def points_adjust(

@@ -9,7 +9,7 @@ import asyncpg
 
 from domain import db
 from domain.errors import DomainError
-from domain.scope import Scope
+from domain.scope import NOBODY, Scope
 from schema.context import Info
 from schema.errors import user_error
 
@@ -42,7 +42,8 @@ def command(
         except UNSTORABLE:
             refusal = DomainError("A text holds the character U+0000, which cannot be stored.")
             return _payload_type(resolver)(user_errors=[user_error(refusal)])
-        context.ring(context.scope.merchant_id)
+        if context.scope.merchant_id != NOBODY:
+            context.ring(context.scope.merchant_id)
         return payload
 
     return run

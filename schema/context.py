@@ -2,22 +2,52 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 import strawberry
 from strawberry.dataloader import DataLoader
 
 from domain import customers
+from domain.access import Permission
 from domain.customers import Customer
 from domain.scope import Scope
 from schema.doorbell import Doorbell
 
 
+class ThrottleStatus(NamedTuple):
+    """A caller's bucket: how many points it can hold, how many it holds, and how many it regains in a second."""
+
+    maximum: int
+    available: int
+    restore_per_s: int
+
+
+class Allowance(Protocol):
+    """What a caller may spend. The buckets are in Redis, which the schema does not know."""
+
+    told: bool
+    """Whether the answer tells what it cost."""
+
+    async def spend(self, points: int) -> None:
+        """Take points. Raises a THROTTLED refusal."""
+        ...
+
+    def give_back(self, points: int) -> None:
+        """Return what was not used."""
+        ...
+
+    def status(self) -> ThrottleStatus:
+        """The bucket as it stands."""
+        ...
+
+
 @dataclass(slots=True)
 class Context:
-    """One request, or one socket, of one caller.
+    """One operation of one caller.
 
     customer_id: who the caller is, when a customer. ring: tells the workers that the merchant's outbox has something.
+    permissions: what the caller was granted. allowance: what the operation is charged to; without one it is free.
     ring_inbox: tells them that deliveries are due.
     wake: has the workers look for all that is due at the merchant now; whatever it misses the sweeper finds.
     """
@@ -26,6 +56,8 @@ class Context:
     doorbell: Doorbell
     ring: Callable[[UUID], None]
     customer_id: UUID | None = None
+    permissions: frozenset[Permission] = frozenset()
+    allowance: Allowance | None = None
     ring_inbox: Callable[[UUID], None] = field(default=lambda _: None)
     wake: Callable[[UUID], None] = lambda _: None
     _customers: DataLoader[UUID, Customer | None] | None = field(default=None)

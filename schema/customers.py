@@ -9,13 +9,14 @@ from uuid import UUID
 import strawberry
 
 from domain import customers
+from domain.access import Permission
 from domain.customers import Customer as CustomerRow
 from domain.customers import Profile, State
 from domain.errors import DomainError
 from domain.scope import Door
 from schema.activity import CustomerActivity, activity_page
 from schema.context import Info
-from schema.doors import EVERYBODY, STAFF_AND_CUSTOMERS, STAFF_AND_PARTNERS
+from schema.doors import EVERYBODY, PERSONAL_DATA, STAFF_AND_PARTNERS
 from schema.enums import describe
 from schema.identifiers import gid, shopify_number, uuid_of
 from schema.lots import PointsLot, lots_page
@@ -59,7 +60,7 @@ class Customer(Node):
 
     @strawberry.field(
         description="Who has the points and orders of a customer that was merged; null for everybody else.",
-        extensions=[STAFF_AND_PARTNERS],
+        extensions=[STAFF_AND_PARTNERS.needing(Permission.READ)],
     )
     async def merged_into(self, info: Info) -> Customer | None:
         """Always the last of several merges."""
@@ -68,17 +69,17 @@ class Customer(Node):
         found = await info.context.customers.load(self.row.merged_into)
         return customer(found) if found else None
 
-    @strawberry.field(description="The customer's e-mail address.", extensions=[STAFF_AND_CUSTOMERS])
+    @strawberry.field(description="The customer's e-mail address.", extensions=[PERSONAL_DATA])
     def email(self) -> str | None:
         """Opened on demand: it is stored sealed."""
         return self._profile().email
 
-    @strawberry.field(description="The customer's first name.", extensions=[STAFF_AND_CUSTOMERS])
+    @strawberry.field(description="The customer's first name.", extensions=[PERSONAL_DATA])
     def first_name(self) -> str | None:
         """Opened on demand: it is stored sealed."""
         return self._profile().first_name
 
-    @strawberry.field(description="The customer's last name.", extensions=[STAFF_AND_CUSTOMERS])
+    @strawberry.field(description="The customer's last name.", extensions=[PERSONAL_DATA])
     def last_name(self) -> str | None:
         """Opened on demand: it is stored sealed."""
         return self._profile().last_name

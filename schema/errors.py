@@ -5,7 +5,9 @@ from typing import Any
 
 import strawberry
 from graphql import GraphQLError
+from strawberry.exceptions import MissingQueryError
 from strawberry.extensions import MaskErrors
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types import ExecutionContext
 
 from domain.errors import Code, DomainError
@@ -17,12 +19,19 @@ _DESCRIPTIONS = {
     Code.UNAUTHENTICATED: "The credential is missing, expired or not valid.",
     Code.FORBIDDEN: "The credential is valid but does not open this field.",
     Code.TOO_LARGE: "The request's body is larger than the server reads.",
+    Code.COST_EXCEEDED: "The operation is too long, too deep or too dear, whoever asks. Ask for less at a time.",
+    Code.THROTTLED: "The allowance is used up for the moment. `extensions.cost.throttleStatus` says how fast it comes back.",
     Code.INTERNAL: "A fault of ours. The request id finds it in the logs.",
     Code.NOT_FOUND: "There is nothing with this id, or it is another merchant's.",
     Code.BLANK: "A text that is needed is empty.",
     Code.TOO_LONG: "A text is longer than allowed.",
     Code.IDEMPOTENCY_KEY_REQUIRED: "The idempotency key is blank.",
     Code.IDEMPOTENCY_KEY_REUSED: "The idempotency key was used before with another input.",
+    Code.LAST_OWNER: "The merchant would be left without an owner.",
+    Code.LAST_ADMIN: "The platform would be left without anybody who can manage its people.",
+    Code.ALREADY_EXISTS: "There is one like this already.",
+    Code.SCOPE_UNKNOWN: "A scope that partners' keys cannot have.",
+    Code.PASSWORD_WEAK: "The password is too short, or one that everybody tries first.",
     Code.POINTS_ZERO: "No points would move.",
     Code.POINTS_OUT_OF_RANGE: "An amount or a balance would exceed what the ledger holds.",
     Code.INSUFFICIENT_POINTS: "The customer has fewer points than that.",
@@ -88,6 +97,8 @@ def formatted(code: Code, message: str, request_id: str) -> dict[str, Any]:
     return {"message": message, "extensions": {"code": code.value, "requestId": request_id}}
 
 
+MISTAKES = (GraphQLError, MissingQueryError, CannotGetOperationTypeError, InvalidOperationTypeError)
+"""What the caller did wrong, in graphql-core's words or Strawberry's: no document, or none of the operations in it."""
 _SUGGESTION = re.compile(r" Did you mean [^?]*\?")
 """What graphql-core adds for a guesser. Strawberry's own setting takes it from fields, and leaves it at arguments and values."""
 
@@ -102,7 +113,7 @@ class CodedErrors(MaskErrors):
         request_id: str = context.scope.request_id if context else ""
         if isinstance(cause, DomainError):
             code, message = cause.code, cause.message
-        elif cause is None or isinstance(cause, GraphQLError):
+        elif cause is None or isinstance(cause, MISTAKES):
             code, message = Code.BAD_INPUT, _SUGGESTION.sub("", error.message)
         else:
             code, message = Code.INTERNAL, "Something went wrong on our side."
@@ -120,7 +131,7 @@ def log_bugs(errors: list[GraphQLError], execution_context: ExecutionContext | N
     """Write what is no refusal to the log, without the document or its variables."""
     for error in errors:
         cause = error.original_error
-        if cause is None or isinstance(cause, DomainError | GraphQLError):
+        if cause is None or isinstance(cause, (DomainError, *MISTAKES)):
             continue
         context = execution_context.context if execution_context else None
         log.error(

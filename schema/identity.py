@@ -9,6 +9,7 @@ from uuid import UUID
 import strawberry
 
 from domain import customers, identity
+from domain.access import Permission
 from domain.errors import NotFound
 from domain.identity import Export
 from schema.command import command
@@ -19,6 +20,9 @@ from schema.errors import UserError
 from schema.identifiers import gid, uuid_of
 from schema.node import Node
 from schema.pagination import Connection, check_first, connection, read_cursor
+
+EXPORTS = STAFF.needing(Permission.PERSONAL)
+"""What is in them is all that is kept of a person."""
 
 
 @strawberry.type(
@@ -61,7 +65,7 @@ def customer_export(row: Export) -> CustomerExport:
 async def visible_export(info: Info, identifier: str) -> CustomerExport | None:
     """The export with this global id, for staff; null for everybody else."""
     export_id = uuid_of("CustomerExport", identifier)
-    if export_id is None or info.context.scope.actor.door not in STAFF.doors:
+    if export_id is None or not EXPORTS.lets_in(info.context):
         return None
     row = await identity.exported(info.context.scope, export_id)
     return customer_export(row) if row else None
@@ -98,7 +102,7 @@ class IdentityQueries:
     """The queries about exports."""
 
     @strawberry.field(
-        description="The documents that customers have asked for of what is kept of them, newest first.", extensions=[STAFF]
+        description="The documents that customers have asked for of what is kept of them, newest first.", extensions=[EXPORTS]
     )
     async def customer_exports(
         self,
@@ -144,7 +148,7 @@ class IdentityMutations:
             "Take the document of all that is kept of a customer, to pass it on to them. It can be taken once: keep it. The "
             "document is forgotten in the same moment, and that you took it is written down."
         ),
-        extensions=[STAFF],
+        extensions=[EXPORTS],
     )
     @command
     async def customer_export_take(

@@ -13,7 +13,7 @@ from domain.errors import Code, DomainError, NotFound
 from domain.inbox import TOPICS, Received, Status
 from schema.command import command
 from schema.context import Info
-from schema.doors import STAFF
+from schema.doors import STAFF, STAFF_AND_ADMINS
 from schema.enums import describe
 from schema.errors import UserError
 from schema.identifiers import gid, key_of
@@ -94,7 +94,7 @@ def _waits_for(parent: str | None) -> strawberry.ID | None:
 async def visible_delivery(info: Info, identifier: str) -> WebhookDelivery | None:
     """The delivery with this global id, for staff; null for everybody else."""
     webhook_id = _webhook_id(identifier)
-    if webhook_id is None or info.context.scope.actor.door not in STAFF.doors:
+    if webhook_id is None or info.context.scope.actor.door not in STAFF_AND_ADMINS.doors:
         return None
     row = await inbox.by_webhook_id(info.context.scope, webhook_id)
     return webhook_delivery(row) if row else None
@@ -142,7 +142,7 @@ class WebhookDeliveriesRetryPayload:
 class InboxQueries:
     """The queries about deliveries."""
 
-    @strawberry.field(description="What Shopify has delivered, newest first.", extensions=[STAFF])
+    @strawberry.field(description="What Shopify has delivered, newest first.", extensions=[STAFF_AND_ADMINS])
     async def webhook_deliveries(
         self,
         info: Info,

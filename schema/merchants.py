@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Annotated
+from uuid import UUID
 
 import strawberry
 
@@ -11,8 +12,9 @@ from domain import merchants
 from domain.merchants import Merchant as MerchantRow
 from schema.command import command
 from schema.context import Info
-from schema.doors import STAFF
+from schema.doors import STAFF, STAFF_AND_ADMINS
 from schema.errors import UserError
+from schema.identifiers import gid
 from schema.scalars import CurrencyCode
 from schema.stores import Store, stores_of
 
@@ -21,8 +23,12 @@ from schema.stores import Store, stores_of
 class Merchant:
     """A shop."""
 
+    key: strawberry.Private[UUID]
+    id: strawberry.ID = strawberry.field(description="The global id.")
     name: str = strawberry.field(description="The shop's name.")
-    shop_domain: str = strawberry.field(description="The shop's address at Shopify, such as cedar.myshopify.com.")
+    shop_domain: str = strawberry.field(
+        description="The shop's address at Shopify, such as cedar.myshopify.com; an admin names it in `X-LoyalNest-Shop`."
+    )
     currency: CurrencyCode = strawberry.field(description="The shop's own currency, in which orders earn.")
     sandbox: bool = strawberry.field(
         description="Whether the shop is for trying things out: its clock can be advanced by `sandboxClockAdvance`."
@@ -33,8 +39,21 @@ class Merchant:
 
     @strawberry.field(description="The merchant's shops, their own first, at most 50. Those that are only invited come last.")
     async def stores(self, info: Info) -> list[Store]:
-        """The shops of the caller's merchant."""
-        return await stores_of(info, info.context.scope.merchant_id)
+        """The merchant's shops."""
+        return await stores_of(info, self.key)
+
+
+def merchant(row: MerchantRow, real: datetime) -> Merchant:
+    """A merchant's row as the API shows it at the real instant `real`."""
+    return Merchant(
+        key=row.id,
+        id=strawberry.ID(gid("Merchant", row.id)),
+        name=row.name,
+        shop_domain=row.shop_domain,
+        currency=CurrencyCode(row.currency),
+        sandbox=row.sandbox,
+        now=real + row.clock_offset,
+    )
 
 
 @strawberry.type(description="What `sandboxClockAdvance` did.")
@@ -51,12 +70,12 @@ class SandboxClockAdvancePayload:
 class MerchantQueries:
     """The queries about the merchant."""
 
-    @strawberry.field(description="The merchant whose credential this is.", extensions=[STAFF])
+    @strawberry.field(description="The merchant whose credential this is, or whom an admin names.", extensions=[STAFF_AND_ADMINS])
     async def merchant(self, info: Info) -> Merchant:
         """The caller's merchant."""
         row = await merchants.by_id(info.context.scope.merchant_id)
         assert row is not None, "a credential belongs to a merchant"
-        return _merchant(row, info.context.scope.at)
+        return merchant(row, info.context.scope.real_at)
 
 
 @strawberry.type
@@ -90,8 +109,4 @@ class MerchantMutations:
 async def _advance(_root: object, info: Info, days: int | None, until: datetime | None) -> SandboxClockAdvancePayload:
     scope = info.context.scope
     row = await merchants.clock_advance(scope, days=days, until=until)
-    return SandboxClockAdvancePayload(merchant=_merchant(row, scope.at - scope.clock_offset + row.clock_offset))
-
-
-def _merchant(row: MerchantRow, now: datetime) -> Merchant:
-    return Merchant(name=row.name, shop_domain=row.shop_domain, currency=CurrencyCode(row.currency), sandbox=row.sandbox, now=now)
+    return SandboxClockAdvancePayload(merchant=merchant(row, scope.real_at))

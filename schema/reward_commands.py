@@ -10,6 +10,7 @@ from typing import Annotated
 import strawberry
 
 from domain import merchants, money, rewards
+from domain.access import Permission
 from domain.errors import DomainError, NotFound
 from domain.rewards import Definition, InvalidReward
 from domain.scope import Scope
@@ -268,7 +269,7 @@ class RewardMutations:
             "`redemptionUpdated` tells. Should Shopify refuse, the points come back. The same key with the same input gives the "
             "same answer and takes nothing twice."
         ),
-        extensions=[STAFF_AND_CUSTOMERS],
+        extensions=[STAFF_AND_CUSTOMERS.needing(Permission.POINTS)],
     )
     @command
     async def reward_redeem(
@@ -293,7 +294,7 @@ class RewardMutations:
             "Take a redemption back: its code is deleted in Shopify, and then the points return. A code that was used, store "
             "credit and coupons that were given out stay. Calling it again changes nothing. Audited."
         ),
-        extensions=[STAFF_AND_CUSTOMERS],
+        extensions=[STAFF_AND_CUSTOMERS.needing(Permission.POINTS)],
     )
     @command
     async def redemption_cancel(
@@ -312,7 +313,7 @@ class RewardMutations:
             "that pays with the points captures them, and what it does not use comes back. The same key with the same input "
             "gives the same answer."
         ),
-        extensions=[STAFF_AND_CUSTOMERS],
+        extensions=[STAFF_AND_CUSTOMERS.needing(Permission.POINTS)],
     )
     @command
     async def points_reserve(
@@ -331,7 +332,7 @@ class RewardMutations:
 
     @strawberry.mutation(
         description="Let a reservation go: checkout forgets it at once, and two minutes later the points can be spent again.",
-        extensions=[STAFF_AND_CUSTOMERS],
+        extensions=[STAFF_AND_CUSTOMERS.needing(Permission.POINTS)],
     )
     @command
     async def reservation_release(

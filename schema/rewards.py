@@ -19,7 +19,7 @@ from domain.rewards.tracking import ATTRIBUTE
 from domain.scope import Door
 from schema.context import Info
 from schema.customers import visible_customer
-from schema.doors import EVERYBODY
+from schema.doors import EVERYBODY, PERSONAL_DATA
 from schema.identifiers import gid, uuid_of
 from schema.localised import LocalisedText, localised
 from schema.node import Node
@@ -92,7 +92,9 @@ class Redemption(Node):
     name: str = strawberry.field(description="The reward's English name when it was taken.")
     status: RedemptionStatus = strawberry.field(description="Where it stands.")
     points: Points = strawberry.field(description="What it cost.")
-    code: str | None = strawberry.field(description="The code to enter at checkout; null until it works, and for store credit.")
+    code: str | None = strawberry.field(
+        description="The code to enter at checkout; null until it works, and for store credit.", extensions=[PERSONAL_DATA]
+    )
     expires_at: datetime | None = strawberry.field(description="When the code or the store credit runs out.")
     order_id: strawberry.ID | None = strawberry.field(description="The order that used it, by Shopify's global id.")
     failure: str | None = strawberry.field(

@@ -10,13 +10,17 @@ from graphql import GraphQLError
 from strawberry.types import ExecutionContext
 
 from domain import programs
+from domain.access import Permission
+from schema.access import AccessMutations, AccessQueries
 from schema.actions import ActionMutations, ActionQueries
+from schema.admins import PlatformMutations, PlatformQueries
+from schema.audit import AuditQueries, AuditSubscriptions
 from schema.balance import ActivitySubscriptions, BalanceMutations, BalanceSubscriptions
 from schema.balances import BalanceQueries
 from schema.context import Info
 from schema.customers import CustomerQueries, customer, visible_customer
-from schema.documents import CACHE_DOCUMENTS, CACHE_VALIDATION, LIMIT_TOKENS
-from schema.doors import EVERYBODY
+from schema.documents import Documents
+from schema.doors import EVERYBODY, declare
 from schema.errors import CodedErrors, log_bugs
 from schema.identifiers import key_of, type_of, uuid_of
 from schema.identity import IdentityMutations, IdentityQueries, visible_export
@@ -71,13 +75,16 @@ _NODES: dict[str, Callable[[Info, str], Awaitable[Node | None]]] = {
 
 @strawberry.type(description="What can be asked. The merchant is always the credential's.")
 class Query(
+    AccessQueries,
     ActionQueries,
+    AuditQueries,
     BalanceQueries,
     CustomerQueries,
     IdentityQueries,
     InboxQueries,
     MerchantQueries,
     OrderQueries,
+    PlatformQueries,
     PointsQueries,
     ProgramQueries,
     RewardQueries,
@@ -103,11 +110,13 @@ class Query(
     )
 )
 class Mutation(
+    AccessMutations,
     ActionMutations,
     BalanceMutations,
     IdentityMutations,
     InboxMutations,
     MerchantMutations,
+    PlatformMutations,
     ProgramMutations,
     RewardMutations,
     StoreMutations,
@@ -116,8 +125,13 @@ class Mutation(
 
 
 @strawberry.type(description="What can be listened to, over graphql-transport-ws.")
-class Subscription(BalanceSubscriptions, ActivitySubscriptions, RewardSubscriptions):
+class Subscription(BalanceSubscriptions, ActivitySubscriptions, AuditSubscriptions, RewardSubscriptions):
     """The root of streams."""
+
+
+declare(Query, Permission.READ)
+declare(Mutation, Permission.WRITE)
+declare(Subscription, Permission.READ)
 
 
 class LoyalNestSchema(strawberry.Schema):
@@ -133,5 +147,5 @@ schema = LoyalNestSchema(
     mutation=Mutation,
     subscription=Subscription,
     config=CONFIG,
-    extensions=[CodedErrors, LIMIT_TOKENS, CACHE_DOCUMENTS, CACHE_VALIDATION],
+    extensions=[CodedErrors, Documents],
 )

@@ -11,7 +11,7 @@ import strawberry
 from domain.merchants import stores
 from schema.command import command
 from schema.context import Info
-from schema.doors import STAFF
+from schema.doors import HOUSE
 from schema.errors import UserError
 
 
@@ -70,7 +70,7 @@ class StoreMutations:
             "Say that another shop, which uses LoyalNest too, may join this merchant, so that its customers share their balances "
             "with those of this one. It joins by `storeJoin` in a session of its own."
         ),
-        extensions=[STAFF],
+        extensions=[HOUSE],
     )
     @command
     async def store_invite(self, info: Info, shop_domain: ShopDomain) -> StoreInvitePayload:
@@ -84,7 +84,7 @@ class StoreMutations:
             "Let this shop join the merchant with the shop named, who has invited it. From then on its webhooks and its staff's "
             "sessions speak for that merchant. It must not have given points of its own, and must have the same currency."
         ),
-        extensions=[STAFF],
+        extensions=[HOUSE],
     )
     @command
     async def store_join(self, info: Info, shop_domain: ShopDomain) -> StoreJoinPayload:
@@ -97,7 +97,7 @@ class StoreMutations:
             "Withdraw an invitation, or let a shop that joined go its own way again. The points that its customers have stay "
             "theirs with this merchant."
         ),
-        extensions=[STAFF],
+        extensions=[HOUSE],
     )
     @command
     async def store_remove(self, info: Info, shop_domain: ShopDomain) -> StoreRemovePayload:

@@ -14,6 +14,7 @@ import httpx
 
 from api.auth import customer_token
 from domain import customers, db, inbox, merchants, points, programs
+from domain.access import PARTNER_SCOPES
 from domain.customers import Customer
 from domain.merchants import Merchant
 from domain.programs import Definition
@@ -143,9 +144,12 @@ class Shop:
         """A customer's token."""
         return customer_token(self.merchant, customer_id, datetime.now(UTC), lasts)
 
-    async def partner_key(self) -> str:
-        """A partner's API key."""
-        return await merchants.api_key_create(self.merchant.id, "test", datetime.now(UTC))
+    async def partner_key(self, *scopes: str, expires_at: datetime | None = None) -> str:
+        """A partner's API key, with every scope unless some are named."""
+        scope = self.scope(datetime.now(UTC) if expires_at is None else expires_at - timedelta(seconds=1))
+        async with db.transaction(scope):
+            _, key = await merchants.api_key_create(scope, name="test", scopes=scopes or PARTNER_SCOPES, expires_at=expires_at)
+        return key
 
 
 async def open_shop(application: Any, currency: str = "USD", *, sandbox: bool = False) -> Shop:

@@ -234,11 +234,12 @@ async def _note(scope: Scope, row: Any, kept: Sealed, due_at: datetime, *, came:
 
 
 def _seal(scope: Scope, customer_id: UUID, kept: Sealed) -> bytes:
-    return seal(scope.merchant_id, "birthdays", str(customer_id), msgspec.json.encode(kept))
+    return seal(scope.merchant_id, "birthdays.sealed", str(customer_id), msgspec.json.encode(kept))
 
 
 def _unsealed(scope: Scope, row: Any) -> Sealed:
-    return msgspec.json.decode(unseal(scope.merchant_id, "birthdays", str(row["customer_id"]), row["sealed"]), type=Sealed)
+    plain = unseal(scope.merchant_id, "birthdays.sealed", str(row["customer_id"]), row["sealed"])
+    return msgspec.json.decode(plain, type=Sealed)
 
 
 async def _opened(scope: Scope, row: Any, live: ProgramVersion | None) -> Birthday:

@@ -17,7 +17,7 @@ from domain.actions.rules import EARLIEST, Claim, Kind, Reason
 from domain.customers import Standing, State
 from domain.errors import Code, DomainError
 from domain.scope import Scope
-from domain.seal import seal, search_term, unseal
+from domain.seal import match_term, seal, unseal
 
 SECRET_LENGTH_MIN = 16
 SECRET_LENGTH_MAX = 200
@@ -68,7 +68,7 @@ async def set_source(scope: Scope, provider: Provider, secret: str) -> None:
             """,
             scope.merchant_id,
             provider.value,
-            seal(scope.merchant_id, "review_sources", provider.value, secret.encode()),
+            seal(scope.merchant_id, "review_sources.secret", provider.value, secret.encode()),
             scope.at,
         )
     await audit.record(scope, "review_source.set", f"review source/{provider.value}")
@@ -84,7 +84,7 @@ async def proves(scope: Scope, provider: Provider, body: bytes, proof: str) -> b
             "select secret from review_sources where merchant_id = $1 and provider = $2", scope.merchant_id, provider.value
         )
     # Without a secret the same work is done, so that the time does not tell.
-    secret = b"" if sealed is None else unseal(scope.merchant_id, "review_sources", provider.value, sealed)
+    secret = b"" if sealed is None else unseal(scope.merchant_id, "review_sources.secret", provider.value, sealed)
     expected = hmac.digest(secret, body, "sha256").hex().encode() if provider is Provider.JUDGEME else secret
     return hmac.compare_digest(expected, proof.encode()) and sealed is not None
 
@@ -190,7 +190,7 @@ async def tell(scope: Scope, provider: Provider, told: Told) -> bool:
             scope.merchant_id,
             provider.value,
             told.review_id,
-            search_term(scope.merchant_id, email) if email else None,
+            match_term(scope.merchant_id, email) if email else None,
             told.published,
             told.written_at,
             told.updated_at,
@@ -209,7 +209,7 @@ async def meet(scope: Scope, emails: Collection[str]) -> None:
         await connection.execute(
             "update reviews set due_at = $3 where merchant_id = $1 and email_term = any ($2) and customer_id is null",
             scope.merchant_id,
-            [search_term(scope.merchant_id, email) for email in emails],
+            [match_term(scope.merchant_id, email) for email in emails],
             scope.at,
         )
 
@@ -236,7 +236,7 @@ async def forget_writers(scope: Scope, emails: Collection[str]) -> None:
         await connection.execute(
             "update reviews set email_term = null where merchant_id = $1 and email_term = any ($2)",
             scope.merchant_id,
-            [search_term(scope.merchant_id, email) for email in emails],
+            [match_term(scope.merchant_id, email) for email in emails],
         )
 
 

@@ -1,6 +1,6 @@
 """The merchant's customers, as the shop knows them, and who stands for whom."""
 
-from domain.customers.commands import Owner, arrive, ensure, owners, stand_for
+from domain.customers.commands import Owner, arrive, ensure, owners, reindex, stand_for
 from domain.customers.merges import Merge, link, merges_of, signups_taken, unlink, way_of
 from domain.customers.queries import Customer, by_email_terms, by_id, by_ids, by_shopify_id, page
 from domain.customers.rules import CustomerSnapshot, Profile, State, keep
@@ -41,6 +41,7 @@ __all__ = [
     "namesakes",
     "owners",
     "page",
+    "reindex",
     "set_all_redacted",
     "set_state",
     "signups_taken",

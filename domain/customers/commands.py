@@ -7,10 +7,11 @@ from uuid import UUID
 import msgspec
 
 from domain import db
+from domain.customers.queries import opened
 from domain.customers.rules import CustomerSnapshot, Profile, State, words
 from domain.identifiers import new_id
 from domain.scope import Scope
-from domain.seal import seal, search_term
+from domain.seal import match_term, seal, search_term
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +142,50 @@ async def arrive(scope: Scope, arrivals: list[tuple[CustomerSnapshot, Profile]])
                 scope.merchant_id,
                 customer_id,
                 snapshot.updated_at,
-                seal(scope.merchant_id, "customers", str(customer_id), msgspec.json.encode(profile)),
-                [search_term(scope.merchant_id, word) for word in sorted(words(shopify_id, profile))],
-                search_term(scope.merchant_id, profile.email) if snapshot.is_verified and profile.email else None,
+                seal(scope.merchant_id, "customers.profile", str(customer_id), msgspec.json.encode(profile)),
+                _terms(scope, shopify_id, profile),
+                match_term(scope.merchant_id, profile.email) if snapshot.is_verified and profile.email else None,
             )
     return joined
+
+
+async def reindex(scope: Scope, batch: int) -> int:
+    """Keep every customer's search terms under the present key. Returns how many were under another one. Safe to repeat."""
+    rewritten, after = 0, None
+    while True:
+        async with db.connection(scope) as connection:
+            rows = await connection.fetch(
+                """
+                select id, shopify_id, profile, search_terms from customers
+                where merchant_id = $1 and ($2::uuid is null or id > $2) order by id limit $3
+                """,
+                scope.merchant_id,
+                after,
+                batch,
+            )
+            for row in rows:
+                terms = _terms(scope, row["shopify_id"], opened(scope.merchant_id, row["id"], row["profile"]))
+                if set(terms) == set(row["search_terms"]):
+                    continue
+                rewritten += 1
+                # Only what was read: whoever changed the profile meanwhile wrote the terms of the new one.
+                await connection.execute(
+                    """
+                    update customers set search_terms = $3
+                    where merchant_id = $1 and id = $2 and search_terms = $4 and profile is not distinct from $5
+                    """,
+                    scope.merchant_id,
+                    row["id"],
+                    terms,
+                    row["search_terms"],
+                    row["profile"],
+                )
+        if not rows:
+            return rewritten
+        after = rows[-1]["id"]
+
+
+def _terms(scope: Scope, shopify_id: int, profile: Profile) -> list[bytes]:
+    """By what a customer is found: words to search for, and the address as reviews keep it, whose key never turns."""
+    terms = {search_term(scope.merchant_id, word) for word in words(shopify_id, profile)}
+    return sorted(terms | ({match_term(scope.merchant_id, profile.email)} if profile.email else set()))

@@ -11,7 +11,7 @@ import msgspec
 from domain import db
 from domain.customers.rules import Profile
 from domain.scope import Scope
-from domain.seal import search_term, unseal
+from domain.seal import match_term, search_terms, unseal
 
 _SELECT = """
     select c.merchant_id, c.id, c.shopify_id, c.created_at, c.joined_at, c.profile, a.balance, a.pending, a.version,
@@ -39,9 +39,14 @@ class Customer:
 
     def profile(self) -> Profile:
         """The personal data, opened."""
-        if self.sealed_profile is None:
-            return Profile()
-        return msgspec.json.decode(unseal(self.merchant_id, "customers", str(self.id), self.sealed_profile), type=Profile)
+        return opened(self.merchant_id, self.id, self.sealed_profile)
+
+
+def opened(merchant_id: UUID, customer_id: UUID, sealed_profile: bytes | None) -> Profile:
+    """The personal data of a customer, opened."""
+    if sealed_profile is None:
+        return Profile()
+    return msgspec.json.decode(unseal(merchant_id, "customers.profile", str(customer_id), sealed_profile), type=Profile)
 
 
 async def by_id(scope: Scope, customer_id: UUID) -> Customer | None:
@@ -74,7 +79,7 @@ async def by_ids(scope: Scope, customer_ids: list[UUID]) -> dict[UUID, Customer]
 
 
 async def by_email_terms(scope: Scope, terms: Collection[bytes]) -> dict[bytes, UUID]:
-    """The customers whose e-mail has one of these search terms. A word of a name that looks like an e-mail is none."""
+    """The customers whose e-mail has one of these match terms, verified or not."""
     if not terms:
         return {}
     async with db.connection(scope) as connection:
@@ -82,7 +87,7 @@ async def by_email_terms(scope: Scope, terms: Collection[bytes]) -> dict[bytes, 
     found: dict[bytes, UUID] = {}
     for customer in map(_customer, rows):
         email = customer.profile().email
-        term = None if email is None else search_term(scope.merchant_id, email)
+        term = None if email is None else match_term(scope.merchant_id, email)
         if term in terms and term is not None:
             found.setdefault(term, customer.id)
     return found
@@ -93,17 +98,19 @@ async def page(scope: Scope, first: int, after: UUID | None, query: str | None) 
 
     Every word of `query` must be the customer's e-mail, a whole word of their name, or their Shopify id.
     """
-    terms = [search_term(scope.merchant_id, word) for word in (query or "").split()]
     async with db.connection(scope) as connection:
+        terms, other_terms = search_terms(scope.merchant_id, (query or "").split())
         rows = await connection.fetch(
             f"""
-            {_SELECT} and ($2::bytea[] = '{{}}' or c.search_terms @> $2) and ($3::uuid is null or c.id < $3)
+            {_SELECT} and ($2::bytea[] = '{{}}' or c.search_terms @> $2 or c.search_terms @> $5)
+                and ($3::uuid is null or c.id < $3)
             order by c.id desc limit $4
             """,
             scope.merchant_id,
             terms,
             after,
             first,
+            other_terms,
         )
     return [_customer(row) for row in rows]
 

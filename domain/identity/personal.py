@@ -130,7 +130,7 @@ async def everything(scope: Scope, customer_ids: Collection[UUID]) -> dict[str, 
 def _opened(scope: Scope, table: str, kept: Kept, row: dict[str, Any]) -> dict[str, Any]:
     for column, key in kept.sealed.items():
         if row[column] is not None:
-            row[column] = msgspec.Raw(unseal(scope.merchant_id, table, str(row[key]), row[column]))
+            row[column] = msgspec.Raw(unseal(scope.merchant_id, f"{table}.{column}", str(row[key]), row[column]))
     for column in kept.documents:
         if row[column] is not None:
             row[column] = msgspec.Raw(row[column].encode())

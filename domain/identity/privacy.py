@@ -109,7 +109,7 @@ async def request_data(scope: Scope, number: int, request_id: int, order_numbers
             export_id,
             ids[number],
             request_id,
-            seal(scope.merchant_id, "customer_exports", str(export_id), content),
+            seal(scope.merchant_id, "customer_exports.content", str(export_id), content),
             scope.at,
         )
     if made == "INSERT 0 1":
@@ -139,7 +139,7 @@ async def take_export(scope: Scope, export_id: UUID) -> tuple[Export, str]:
     found = await exported(scope, export_id)
     assert found is not None, "its row is locked, and nobody deletes"
     await audit.record(scope, "customer.export_taken", f"gid://loyalnest/Customer/{found.customer_id}")
-    return found, unseal(scope.merchant_id, "customer_exports", str(export_id), content).decode()
+    return found, unseal(scope.merchant_id, "customer_exports.content", str(export_id), content).decode()
 
 
 async def _everything(scope: Scope, customer_id: UUID, order_numbers: Collection[int]) -> dict[str, Any]:

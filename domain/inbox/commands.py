@@ -22,10 +22,10 @@ BACKOFF = timedelta(seconds=2)
 
 async def receive(scope: Scope, delivery: Delivery) -> bool:
     """Store a delivery in one statement. Returns whether it is new; a known id changes nothing."""
-    sealed = None
-    if delivery.profile is not None:
-        sealed = seal(scope.merchant_id, "inbox", delivery.webhook_id, msgspec.json.encode(delivery.profile))
     async with db.connection(scope) as connection:
+        sealed = None
+        if delivery.profile is not None:
+            sealed = seal(scope.merchant_id, "inbox.profile", delivery.webhook_id, msgspec.json.encode(delivery.profile))
         status = await connection.execute(
             """
             insert into inbox (

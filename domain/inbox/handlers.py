@@ -90,4 +90,4 @@ def _customer(one: Waiting) -> CustomerSnapshot:
 def _profile(scope: Scope, one: Waiting) -> Profile:
     if one.profile is None:
         return Profile()
-    return msgspec.json.decode(unseal(scope.merchant_id, "inbox", one.webhook_id, one.profile), type=Profile)
+    return msgspec.json.decode(unseal(scope.merchant_id, "inbox.profile", one.webhook_id, one.profile), type=Profile)

@@ -81,6 +81,6 @@ async def uninstall(scope: Scope) -> None:
 def _sealed(scope: Scope, grant: Grant) -> tuple[bytes, bytes]:
     """Both tokens as they are stored: the one cannot be opened in the place of the other."""
     return (
-        seal(scope.merchant_id, "installations", "access", grant.access_token.encode()),
-        seal(scope.merchant_id, "installations", "refresh", grant.refresh_token.encode()),
+        seal(scope.merchant_id, "installations.access_token", str(scope.merchant_id), grant.access_token.encode()),
+        seal(scope.merchant_id, "installations.refresh_token", str(scope.merchant_id), grant.refresh_token.encode()),
     )

@@ -38,14 +38,14 @@ async def current(scope: Scope) -> Installation | None:
     if row is None:
         return None
     return Installation(
-        access_token=_open(scope, "access", row["access_token"]),
+        access_token=_open(scope, "access_token", row["access_token"]),
         expires_at=row["expires_at"],
-        refresh_token=_open(scope, "refresh", row["refresh_token"]),
+        refresh_token=_open(scope, "refresh_token", row["refresh_token"]),
         refresh_expires_at=row["refresh_expires_at"],
         scopes=row["scopes"],
         revision=row["revision"],
     )
 
 
-def _open(scope: Scope, kind: str, sealed: bytes) -> str:
-    return unseal(scope.merchant_id, "installations", kind, sealed).decode()
+def _open(scope: Scope, column: str, sealed: bytes) -> str:
+    return unseal(scope.merchant_id, f"installations.{column}", str(scope.merchant_id), sealed).decode()

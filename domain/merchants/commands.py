@@ -1,20 +1,13 @@
-"""Registering a shop and its partners' keys, and advancing a sandbox's clock."""
+"""Registering a shop, and advancing a sandbox's clock."""
 
-import secrets
 from dataclasses import replace
 from datetime import datetime
-from hashlib import sha256
-from uuid import UUID
 
 from domain import audit, db, money
 from domain.identifiers import new_id
 from domain.merchants.queries import Merchant, by_shop_domain, locked
 from domain.merchants.rules import clock_target
-from domain.merchants.tables import ApiKeys
 from domain.scope import Scope
-
-API_KEY_PREFIX = "lnp_"
-"""Partners' keys begin with it, so that a leaked one can be recognised by a scanner."""
 
 
 async def register(shop_domain: str, name: str, currency: str, at: datetime, *, sandbox: bool = False) -> Merchant:
@@ -46,24 +39,6 @@ async def register(shop_domain: str, name: str, currency: str, at: datetime, *, 
     return merchant
 
 
-async def api_key_create(merchant_id: UUID, name: str, at: datetime, expires_at: datetime | None = None) -> str:
-    """A new partner key in the clear. It can never be shown again: only its hash is kept."""
-    key = API_KEY_PREFIX + secrets.token_urlsafe(32)
-    async with db.reference():
-        await ApiKeys.insert(
-            ApiKeys(
-                id=new_id(),
-                merchant_id=merchant_id,
-                key_hash=sha256(key.encode()).digest(),
-                name=name,
-                created_at=at,
-                expires_at=expires_at,
-                revoked_at=None,
-            )
-        )
-    return key
-
-
 async def clock_advance(scope: Scope, *, days: int | None = None, until: datetime | None = None) -> Merchant:
     """Move a sandbox's clock forward by whole days of 24 hours, or to an instant; audited. Returns the merchant after it.
 
@@ -73,7 +48,7 @@ async def clock_advance(scope: Scope, *, days: int | None = None, until: datetim
     CLOCK_BACKWARDS when the clock shows that instant already, CLOCK_TOO_FAR beyond ten years ahead of the real time.
     """
     merchant = await locked(scope)
-    real = scope.at - scope.clock_offset
+    real = scope.real_at
     target = clock_target(merchant, real, scope.at, days, until)
     moved = replace(merchant, clock_offset=target - real)
     async with db.connection(scope) as connection:

@@ -1,12 +1,11 @@
 """Finding the merchant that a credential or a webhook speaks for."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from hashlib import sha256
+from datetime import timedelta
 from uuid import UUID
 
 from domain import db
-from domain.merchants.tables import ApiKeys, Merchants
+from domain.merchants.tables import Merchants
 from domain.scope import Scope
 
 
@@ -93,19 +92,22 @@ async def clock_offset(merchant_id: UUID) -> timedelta:
     return offset or timedelta()
 
 
-async def by_api_key(key: str, at: datetime) -> tuple[UUID, UUID] | None:
-    """(merchant id, key id) of a partner's key that is neither expired nor revoked at the real instant `at`."""
-    async with db.reference():
-        row = await (
-            ApiKeys.select(ApiKeys.merchant_id, ApiKeys.id)
-            .where(
-                ApiKeys.key_hash == sha256(key.encode()).digest(),
-                ApiKeys.revoked_at.is_null(),
-                ApiKeys.expires_at.is_null() | (ApiKeys.expires_at > at),
-            )
-            .first()
+async def page(first: int, after: UUID | None, query: str | None) -> list[Merchant]:
+    """At most `first` merchants, newest first, from behind `after`, whose name or domain has every word of `query`."""
+    words = [word.casefold() for word in (query or "").split()]
+    async with db.reference() as connection:
+        rows = await connection.fetch(
+            """
+            select id, shop_domain, name, currency, sandbox, clock_offset from merchants
+            where ($1::uuid is null or id < $1)
+                and not exists (select from unnest($2::text[]) as word where strpos(lower(name || ' ' || shop_domain), word) = 0)
+            order by id desc limit $3
+            """,
+            after,
+            words,
+            first,
         )
-    return (row["merchant_id"], row["id"]) if row else None
+    return [Merchant(**row) for row in rows]
 
 
 async def currency(scope: Scope) -> str:

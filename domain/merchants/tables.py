@@ -1,6 +1,6 @@
 """The reference tables that tell one tenant from another."""
 
-from piccolo.columns import UUID, Boolean, Bytea, Interval, Text, Timestamptz
+from piccolo.columns import UUID, Array, Boolean, Bytea, Interval, Text, Timestamptz
 from piccolo.table import Table
 
 
@@ -26,6 +26,10 @@ class ApiKeys(Table, tablename="api_keys"):
     created_at = Timestamptz()
     expires_at = Timestamptz(null=True)
     revoked_at = Timestamptz(null=True)
+    scopes = Array(base_column=Text())
+    created_by = Text()
+    last_used_at = Timestamptz(null=True)
+    replaces = UUID(null=True)
 
 
 class Stores(Table, tablename="stores"):

@@ -10,7 +10,7 @@ from domain import customers, db
 from domain.orders.queries import Order, locked
 from domain.orders.rules import CustomerReference, OrderSnapshot, parse
 from domain.scope import Scope
-from domain.seal import search_term
+from domain.seal import match_term
 
 NO_CUSTOMER = "NO_CUSTOMER"
 """What the core says of an order that is nobody's."""
@@ -26,7 +26,7 @@ Snapshots = Mapping[int, tuple[OrderSnapshot, str]]
 
 def with_email(scope: Scope, snapshot: OrderSnapshot, email: str) -> OrderSnapshot:
     """The snapshot of a guest's order with the keyed hash of its e-mail address, which is all that is kept of it."""
-    return msgspec.structs.replace(snapshot, email_term=search_term(scope.merchant_id, email).hex())
+    return msgspec.structs.replace(snapshot, email_term=match_term(scope.merchant_id, email).hex())
 
 
 def stored(order: Order) -> OrderSnapshot:

@@ -10,7 +10,7 @@ import pytest
 from domain import actions, customers, db, identity, inbox, merchants
 from domain.errors import NotFound
 from domain.points.verify import Progress, verify
-from domain.seal import search_term, unseal
+from domain.seal import match_term, search_term, unseal
 from tests.domain.test_guests import account, found, guest
 from tests.house.test_catalog import TENANT_TABLES, contents
 from tests.shop import Shop, order, rate
@@ -29,7 +29,7 @@ def person(number: int, **changes: Any) -> dict[str, Any]:
 
 async def traces(shop: Shop, owner: Connection, words: tuple[str, ...] = WORDS) -> set[str]:
     """The tables in which a person is found: by a word, by its keyed hash, or in what is sealed."""
-    terms = [search_term(shop.merchant.id, word).hex() for word in words]
+    terms = [term(shop.merchant.id, word).hex() for word in words for term in (search_term, match_term)]
     seen: set[str] = set()
     for table in sorted(TENANT_TABLES):
         for row in await contents(owner, table, shop.merchant.id):
@@ -49,7 +49,7 @@ def opened(shop: Shop, table: str, row: dict[str, Any]) -> str:
     }
     column, key = sealed_in.get(table, ("content", "id"))
     sealed = row.get(column)
-    return "" if sealed is None else unseal(shop.merchant.id, table, row[key], bytes.fromhex(sealed[2:])).decode()
+    return "" if sealed is None else unseal(shop.merchant.id, f"{table}.{column}", row[key], bytes.fromhex(sealed[2:])).decode()
 
 
 async def live(shop: Shop) -> None:

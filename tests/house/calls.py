@@ -21,12 +21,15 @@ NODES = (
 )
 LISTS = (
     "actionClaims",
+    "apiKeys",
+    "auditEntries",
     "customerExports",
     "customers",
     "pointsTransactions",
     "programVersions",
     "redemptions",
     "rewards",
+    "staffMembers",
     "webhookDeliveries",
 )
 _keys = itertools.count(1)
@@ -51,6 +54,8 @@ class Thing:
     cursors: dict[str, str]
     key: str
     shop: str
+    member: str
+    api_key: str
 
     @classmethod
     def of(cls, full: Full, cursors: dict[str, str]) -> "Thing":
@@ -71,6 +76,8 @@ class Thing:
             cursors,
             full.key,
             full.shop.merchant.shop_domain,
+            str(full.pending_number),
+            f"gid://loyalnest/ApiKey/{full.api_key_id}",
         )
 
     @classmethod
@@ -93,6 +100,8 @@ class Thing:
             cursors,
             f"fresh {next(_keys)}",
             "nowhere.myshopify.com",
+            "999999999997",
+            f"gid://loyalnest/ApiKey/{nobody}",
         )
 
     def nodes(self) -> dict[str, str]:
@@ -160,6 +169,9 @@ def with_ids(thing: Thing) -> dict[str, list[dict[str, Any]]]:
             {"customerId": thing.customer, "asOf": "2100-01-01T00:00:00Z"},
         ],
         "customerActivity": [{"customerId": thing.customer}, {"customerId": thing.customer, "since": cursor_of((0, 0))}],
+        "staffRoleRemove": [{"userId": thing.member}],
+        "apiKeyRotate": [{"id": thing.api_key}, {"id": thing.api_key, "overlapHours": 1}],
+        "apiKeyRevoke": [{"id": thing.api_key}],
     }
 
 
@@ -209,4 +221,27 @@ def without_ids(own: Thing, foreign: Thing) -> dict[str, list[dict[str, Any]]]:
         "pointsReserve": [{"customerId": own.customer, "points": 1, "idempotencyKey": f"{foreign.key} reserve"}],
         # Neither shop is a sandbox, so that both calls are refused, as data.
         "sandboxClockAdvance": [{"days": 1}, {"until": "2100-01-01T00:00:00Z"}],
+        "viewer": [{}],
+        "staffMembers": [{"first": 10}, {"first": 10, "after": foreign.cursors["staffMembers"]}],
+        "apiKeys": [{"first": 10}, {"first": 10, "after": foreign.cursors["apiKeys"]}],
+        "auditEntries": [
+            {"first": 10},
+            {"first": 10, "after": foreign.cursors["auditEntries"]},
+            {"first": 10, "filter": {"subject": f"api_key:{foreign.api_key.rpartition('/')[2]}"}},
+        ],
+        "staffRoleAssign": [{"userId": foreign.member, "role": "SUPPORT"}],
+        "apiKeyCreate": [{"name": "own", "scopes": ["READ"], "expiresAt": None}],
     }
+
+
+PLATFORM: dict[str, list[dict[str, Any]]] = {
+    "merchants": [{"first": 10}, {"first": 10, "after": None, "query": "beech"}],
+    "admins": [{"first": 10}, {"first": 10, "after": None}],
+    "adminCreate": [{"email": "a@example.com", "name": "A", "role": "FULL", "networks": []}],
+    "adminUpdate": [{"id": "gid://loyalnest/Admin/x", "name": "A", "role": "FULL", "networks": []}],
+    "adminDisable": [{"id": "gid://loyalnest/Admin/x"}],
+    "adminReset": [{"id": "gid://loyalnest/Admin/x"}],
+    "adminPasswordChange": [{"current": "x", "password": "y"}],
+    "auditRecorded": [{}, {"filter": {}, "since": "gid://loyalnest/AuditEntry/x"}],
+}
+"""The fields of the platform's own people, which are closed to every caller of a merchant."""

@@ -4,15 +4,19 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from domain import actions, customers, db, identity, installations, points, programs, rewards
+from domain import actions, customers, db, identity, installations, merchants, points, programs, rewards, staff
+from domain.access import StaffRole
 from domain.actions import Movement, Provider, TillEntry
 from domain.customers import CustomerSnapshot, Profile
 from domain.installations import Grant
 from domain.programs import Actions, Goal, Period, PointsName, Unit
 from domain.rewards import Definition, RewardKind
+from local.seed import STAFF_USER
 from tests.shop import NOON, Shop, order, rate
 
-REFERENCE_TABLES = frozenset({"merchants", "api_keys", "stores", "store_invitations"})
+REFERENCE_TABLES = frozenset(
+    {"merchants", "api_keys", "stores", "store_invitations", "admins", "admin_sessions", "platform_audit_entries"}
+)
 """What must be unique over all merchants. On Citus these are copied to every node; all else is distributed by merchant."""
 
 
@@ -33,6 +37,7 @@ class Full:
     reward_id: UUID
     redemption_id: UUID
     reservation_id: UUID
+    api_key_id: UUID
 
     @property
     def email(self) -> str:
@@ -87,13 +92,16 @@ async def fill(shop: Shop, word: str, versions: int = 1) -> Full:
         assert await points.warn_of_lots(scope, NOON + timedelta(days=60), None, 1) == customer_id
         merge = await identity.merge(scope, kept=customer_number, gone=customer_number + 1)
         await identity.request_data(scope, customer_number, 1)
+        await staff.assign(scope, user_id=STAFF_USER, role=StaffRole.OWNER)
+        await staff.assign(scope, user_id=str(pending_number), role=StaffRole.ANALYST)
+        made, _ = await merchants.api_key_create(scope, name=word, scopes=["read"])
     assert merge is not None
     [export] = await identity.exports(scope, 1, None)
     await shop.deliver("orders/create", order(pending_number, customer=customer_number), f"{word}-pending")
     taken = await _take_rewards(shop, word, customer_id)
     key = f"K{pending_number}"
     numbers = (customer_id, customer_number, order_number, pending_number)
-    return Full(shop, word, *numbers, key, versions, merge.gone_id, export.id, *taken)
+    return Full(shop, word, *numbers, key, versions, merge.gone_id, export.id, *taken, made.id)
 
 
 async def _take_rewards(shop: Shop, word: str, customer_id: UUID) -> tuple[UUID, UUID, UUID]:

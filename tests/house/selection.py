@@ -15,20 +15,16 @@ CORE = schema._schema
 PAGE = "(first: 5)"
 
 
-def selection(kind: GraphQLNamedType, depth: int = 4, prefix: str = "") -> str:
+def selection(kind: GraphQLNamedType, depth: int = 4, only: str | None = None) -> str:
     """All fields of a type, and of theirs, as deep as `depth`. Of a page only the nodes: the edges hold the same.
 
-    `prefix` names the fields apart where several types stand side by side in one selection.
+    `only` is the type to ask for where a field may answer several: side by side they would be dearer than one operation may be.
     """
     if is_leaf_type(kind):
         return ""
     if isinstance(kind, GraphQLInterfaceType):
-        kinds = CORE.get_possible_types(kind)
-        return (
-            "{ __typename id "
-            + " ".join(f"... on {one.name} {selection(one, depth - 1, f'{one.name}_')}" for one in kinds)
-            + " }"
-        )
+        kinds = [one for one in CORE.get_possible_types(kind) if one.name == only]
+        return "{ __typename id " + " ".join(f"... on {one.name} {selection(one, depth - 1)}" for one in kinds) + " }"
     assert isinstance(kind, GraphQLObjectType)
     chosen = ["__typename"]
     for name, field in kind.fields.items():
@@ -37,6 +33,5 @@ def selection(kind: GraphQLNamedType, depth: int = 4, prefix: str = "") -> str:
         assert needed <= {"first"}, f"{kind.name}.{name}: this selection does not know how to ask for it"
         if not is_leaf_type(inner) and (depth <= 1 or name == "edges"):
             continue
-        alias = f"{prefix}{name}: " if prefix else ""
-        chosen.append(f"{alias}{name}{PAGE if needed else ''} {selection(inner, depth - 1)}".strip())
+        chosen.append(f"{name}{PAGE if needed else ''} {selection(inner, depth - 1)}".strip())
     return "{ " + " ".join(chosen) + " }"

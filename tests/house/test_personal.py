@@ -13,7 +13,6 @@ FREE = {
     "merchants": {"id", "shop_domain", "name", "currency", "created_at", "sandbox", "clock_offset"},
     "stores": {"shop_domain", "merchant_id", "connected_at"},
     "store_invitations": {"shop_domain", "merchant_id", "invited_at"},
-    "api_keys": {"id", "merchant_id", "key_hash", "name", "created_at", "expires_at", "revoked_at"},
     # Keys are ids: of the customer, of a goal, of a provider's review, of a partner's event, of a till's sale.
     "action_claims": {
         *("kind", "key", "customer_id", "told_of", "rule", "occurred_at", "created_at", "program_version", "deserved"),
@@ -24,9 +23,13 @@ FREE = {
     "action_spendings": {
         *("key", "customer_id", "program_version", "currency", "spent_minor", "placed_at", "paid_at"),
     },
-    # Ids, instants and figures. Staff stand in them by the id of their login.
-    "audit_entries": {"id", "at", "actor", "action", "subject", "before", "after", "request_id"},
     "birthdays": {"customer_id", "set_at", "changes", "occasions"},
+    "api_keys": {
+        *("id", "key_hash", "name", "created_at", "expires_at", "revoked_at"),
+        *("scopes", "created_by", "last_used_at", "replaces"),
+    },
+    # Ids, instants and figures. Staff stand in them by the id of their login.
+    "audit_entries": {"origin", "id", "at", "actor", "action", "subject", "before", "after", "request_id"},
     "customer_exports": {"id", "customer_id", "request_id", "requested_at", "taken_at", "taken_by"},
     "customer_merges": {
         *("id", "gone_id", "kept_id", "job_id", "merged_at", "undone_at"),
@@ -79,6 +82,17 @@ FREE = {
     "reviews": {
         *("provider", "review_id", "published", "written_at", "updated_at", "received_at", "customer_id", "due_at"),
     },
+    # Of the merchant's staff a Shopify user id is kept, and of our own people sealed addresses: they are no customers.
+    "staff_members": {"user_id", "role", "updated_at", "updated_by"},
+    "data_keys": {"purpose", "id", "wrapped", "master", "created_at", "active_from"},
+    "admins": {
+        *("id", "email", "email_term", "name", "role", "networks", "password_hash", "totp_secret", "totp_step", "failures"),
+        *("locked_until", "created_at", "disabled_at"),
+    },
+    "admin_sessions": {
+        *("id", "admin_id", "refresh_hash", "created_at", "refreshed_at", "expires_at", "revoked_at", "origin"),
+    },
+    "platform_audit_entries": {"id", "at", "actor", "action", "subject", "before", "after", "request_id", "origin"},
     "schedules": {"job", "due_at"},
     "till_entries": {
         *("client_id", "kind", "sale_id", "customer_id", "currency", "amount_minor", "occurred_at", "received_at", "actor"),

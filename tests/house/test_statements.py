@@ -66,7 +66,7 @@ def test_only_the_edges_open_a_transaction() -> None:
         for node in ast.walk(tree(path))
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "db.transaction"
     }
-    assert openers == {"schema/command.py", "workers/inbox.py", "workers/job.py", "local/seed.py"}
+    assert openers == {"schema/command.py", "workers/inbox.py", "workers/job.py", "local/seed.py", "api/tokens.py"}
 
 
 def test_piccolos_batch_is_not_used() -> None:

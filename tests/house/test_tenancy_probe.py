@@ -13,11 +13,13 @@ import pytest
 from graphql import GraphQLObjectType, get_named_type
 
 from domain import programs
+from domain.access import Permission
 from domain.scope import Actor, Door
 from schema.context import Context
 from schema.doorbell import Doorbell
+from schema.identifiers import type_of
 from schema.root import schema
-from tests.house.calls import LISTS, NODES, Thing, with_ids, without_ids
+from tests.house.calls import LISTS, NODES, PLATFORM, Thing, with_ids, without_ids
 from tests.house.full_shop import Full, fill
 from tests.house.selection import CORE, selection
 from tests.house.test_catalog import TENANT_TABLES, contents
@@ -37,7 +39,8 @@ def document(name: str, arguments: dict[str, Any], depth: int = 4) -> str:
     passed = ", ".join(f"{key}: $v_{key}" for key in arguments)
     head = f"{kind} ({declared})" if declared else kind
     call = f"{name}({passed})" if passed else name
-    return f"{head} {{ {call} {selection(get_named_type(field.type), depth)} }}"
+    only = type_of(str(arguments.get("id", "")))
+    return f"{head} {{ {call} {selection(get_named_type(field.type), depth, only)} }}"
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,9 @@ class Probe:
         customer_id = self.own.customer_id if door is Door.CUSTOMER else None
         actor = Actor(door, "probe")
         scope = self.own.shop.scope()
-        context = Context(type(scope)(scope.merchant_id, actor, scope.at, "r"), Doorbell(), lambda _: None, customer_id)
+        context = Context(
+            type(scope)(scope.merchant_id, actor, scope.at, "r"), Doorbell(), lambda _: None, customer_id, frozenset(Permission)
+        )
         stream: Any = await schema.subscribe(operation, variable_values=variables, context_value=context)
         if not hasattr(stream, "__aiter__"):
             return _REQUEST_ID.sub("", json.dumps({"data": stream.data, "errors": [one.formatted for one in stream.errors]}))
@@ -101,12 +106,12 @@ OWN_ACCOUNT = ("customer", "balanceUpdated", "pointsBalance", "customerActivity"
 DOORS = (Door.STAFF, Door.CUSTOMER, Door.PARTNER)
 PARTNERS_OWN = {"eventRecord", "pointsSync"}
 NOT_STAFFS = {*PARTNERS_OWN, "socialFollowClaim"}
-EMPTY = Thing(*[""] * 12, dict.fromkeys(LISTS, ""), "", "")
+EMPTY = Thing(*[""] * 12, dict.fromkeys(LISTS, ""), *[""] * 4)
 
 
 def test_every_root_field_and_argument_is_probed() -> None:
     probed: dict[str, set[str]] = {}
-    for calls in (with_ids(EMPTY), without_ids(EMPTY, EMPTY)):
+    for calls in (with_ids(EMPTY), without_ids(EMPTY, EMPTY), PLATFORM):
         for name, argument_sets in calls.items():
             probed.setdefault(name, set()).update(*argument_sets)
     in_schema = {
@@ -132,6 +137,11 @@ def test_every_argument_that_names_a_thing_is_probed_with_a_foreign_one() -> Non
             naming |= {f"{name}({key})" for key, one in field.args.items() if get_named_type(one.type).name == "ID"}
     assert naming == {
         "actionClaims(customerId)",
+        "adminDisable(id)",
+        "adminReset(id)",
+        "adminUpdate(id)",
+        "apiKeyRevoke(id)",
+        "apiKeyRotate(id)",
         "balanceUpdated(customerId)",
         "customerActivity(customerId)",
         "customerBirthday(customerId)",
@@ -156,7 +166,7 @@ def test_every_argument_that_names_a_thing_is_probed_with_a_foreign_one() -> Non
         "rewards(customerId)",
         "webhookDeliveryRetry(id)",
     }
-    called = {f"{name}({key})" for name, sets in with_ids(EMPTY).items() for one in sets for key in one}
+    called = {f"{name}({key})" for name, sets in (with_ids(EMPTY) | PLATFORM).items() for one in sets for key in one}
     assert naming <= called
 
 
@@ -202,6 +212,19 @@ async def test_what_names_nothing_foreign_shows_and_changes_nothing_foreign(
     live = await programs.live(probe.own.shop.scope(at=probe.own.shop.at.replace(year=2100)))
     assert live is not None
     assert live.version == (2 if door is Door.STAFF else 1)
+
+
+@pytest.mark.parametrize("door", DOORS)
+async def test_the_platform_is_closed_to_merchants(probe: Probe, owner: "asyncpg.Connection[asyncpg.Record]", door: Door) -> None:
+    async def platform() -> list[Any]:
+        return [await owner.fetch(f"select * from {table}") for table in ("admins", "admin_sessions", "platform_audit_entries")]
+
+    before = await platform()
+    for name, argument_sets in PLATFORM.items():
+        for arguments in argument_sets:
+            answer = await probe.ask(door, name, arguments)
+            assert (answer.count('"code": "FORBIDDEN"'), '"data": {' in answer) == (1, False), (name, answer)
+    assert await platform() == before
 
 
 async def everything(owner: "asyncpg.Connection[asyncpg.Record]", full: Full) -> dict[str, list[str]]:

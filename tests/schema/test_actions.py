@@ -255,9 +255,10 @@ async def test_a_tills_queue_is_answered_entry_by_entry(shop: Shop) -> None:
 async def test_a_queue_that_is_too_long_is_refused_as_a_whole(shop: Shop) -> None:
     await publish(shop)
     customer = gid(await shop.customer())
+    token = await shop.partner_key()
     before = await rows(shop)
     entries = [sale(customer, clientId=f"s{number}") for number in range(251)]
-    answer = (await shop.data(SYNC, token=await shop.partner_key(), entries=entries))["pointsSync"]
+    answer = (await shop.data(SYNC, token=token, entries=entries))["pointsSync"]
     assert answer == {"results": None, "userErrors": [{"code": "TOO_MANY", "field": ["entries"]}]}
     changed = await rows(shop)
     assert changed == before

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from domain import db, points
+from domain.access import Permission
 from domain.scope import Actor, Door, Scope
 from schema.context import Context
 from schema.doorbell import Doorbell
@@ -33,7 +34,13 @@ class Listener:
     def __init__(self, shop: Shop, customer_id: UUID | None = None) -> None:
         actor = Actor(Door.STAFF if customer_id is None else Door.CUSTOMER, "test")
         self.bell = Doorbell()
-        self.context = Context(Scope(shop.merchant.id, actor, NOON, "request"), self.bell, lambda _: None, customer_id)
+        self.context = Context(
+            Scope(shop.merchant.id, actor, NOON, "request"),
+            self.bell,
+            lambda _: None,
+            customer_id,
+            permissions=frozenset({Permission.READ}),
+        )
         self.stream: Any = None
 
     async def open(self, **variables: Any) -> "Listener":

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from domain import db, points
+from domain.access import Permission
 from domain.points import Entry, TransactionType
 from domain.scope import Actor, Door, Scope
 from schema.context import Context
@@ -14,6 +15,7 @@ from schema.doorbell import Doorbell
 from schema.root import schema
 from tests.shop import NOON, Shop
 
+EVERY = frozenset(Permission)
 DOCUMENT = """subscription ($customer: ID, $since: Points) {
     balanceUpdated(customerId: $customer, since: $since) { version pointsBalance pointsPending pointsTransaction { points } }
 }"""
@@ -27,7 +29,9 @@ class Listener:
     def __init__(self, shop: Shop, customer_id: UUID | None = None, bell: Doorbell | None = None) -> None:
         actor = Actor(Door.STAFF if customer_id is None else Door.CUSTOMER, "test")
         self.bell = bell or Doorbell()
-        self.context = Context(Scope(shop.merchant.id, actor, NOON, "request"), self.bell, lambda _: None, customer_id)
+        self.context = Context(
+            Scope(shop.merchant.id, actor, NOON, "request"), self.bell, lambda _: None, customer_id, frozenset(Permission)
+        )
         self.stream: Any = None
 
     async def open(self, **variables: Any) -> "Listener":

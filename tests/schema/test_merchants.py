@@ -8,6 +8,7 @@ import pytest
 
 from api.ring import Ring
 from domain import db, merchants
+from domain.access import Permission
 from domain.scope import Actor, Door, Scope
 from schema.context import Context
 from schema.doorbell import Doorbell
@@ -146,7 +147,13 @@ async def test_the_workers_are_woken_once_the_new_time_can_be_seen(
     scope = Scope(sandbox.merchant.id, Actor(Door.STAFF, "42"), NOON, "r")
 
     async def run(document: str) -> Any:
-        context = Context(scope, Doorbell(), lambda _: None, wake=lambda merchant_id: woken.append((merchant_id, committed())))
+        context = Context(
+            scope,
+            Doorbell(),
+            lambda _: None,
+            permissions=frozenset({Permission.WRITE}),
+            wake=lambda merchant_id: woken.append((merchant_id, committed())),
+        )
         return await schema.execute(document, context_value=context)
 
     def committed() -> bool:

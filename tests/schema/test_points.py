@@ -151,8 +151,9 @@ async def test_the_longest_texts_and_largest_numbers_are_kept(shop: Shop) -> Non
 
 async def test_only_staff_adjust(shop: Shop) -> None:
     customer = await shop.customer()
+    tokens = shop.customer_token(customer.id), await shop.partner_key()
     before = await rows(shop)
-    for token in (shop.customer_token(customer.id), await shop.partner_key()):
+    for token in tokens:
         answer = await adjust(shop, token=token, customer=gid(customer))
         assert errors(answer) == [("FORBIDDEN", "This credential does not open this field.", ["pointsAdjust"])]
         assert answer.get("data") is None

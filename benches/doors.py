@@ -1,0 +1,184 @@
+"""What the doors cost: `python -m benches.doors [--quick] [--json FILE]`. benches/README.md says what is measured, and how."""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import time
+from collections import defaultdict
+from collections.abc import Generator
+from datetime import timedelta
+from pathlib import Path
+from statistics import median
+
+import asyncpg
+from graphql import GraphQLSchema
+
+from api.auth import customer_token
+from benches import report
+from benches.read import CONNECTIONS, QUERY, QUICK, WHOLE, Round, Server, Size, load, post
+from benches.shop import customer_uuid, open_shop
+from benches.stand import HOME, free_port, program, stand, wait_until_open
+from domain import db
+from domain.db import APPLICATION_ROLE
+from domain.merchants import Merchant
+from domain.scope import now
+from schema.cost import COST_MAX
+from schema.documents import Unreadable, prepare
+from schema.root import schema
+from tests.schema.bombs import BOMBS
+
+SHOPS = 8
+ASKING = 100
+"""How many customers of each shop ask. Neighbouring requests are of different shops, so that connections change hands."""
+VARIANTS = {
+    "none": "",
+    "authentication": "who",
+    "cost guard": "cost",
+    "row-level security": "rows",
+    "all three": "who cost rows",
+}
+OPEN_ROLE = "loyalnest_bench_open"
+GOAL = 0.8
+BOMB_GOAL_MS = 20
+BOMB_TURNS = 5
+# What a real credential has, unlike in the other benchmarks: what the shared buckets cost is a part of the figure.
+BUCKET = {"LOYALNEST_COST_BUCKET": "1000", "LOYALNEST_COST_RESTORE_PER_S": "100"}
+
+
+def main() -> None:
+    """Measure, print, and write the figures."""
+    parser = argparse.ArgumentParser(prog="python -m benches.doors", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a smoke run: every variant once, figures without meaning")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures of all rounds to FILE")
+    given = parser.parse_args()
+    size = QUICK if given.quick else WHOLE
+    rounds: dict[str, list[Round]] = defaultdict(list)
+    with stand() as here:
+        os.environ.update(BUCKET)
+        facts = asyncio.run(report.facts(here.database_url))
+        report.show_facts(facts)
+        merchants = asyncio.run(_open_shops(here.database_url))
+        with _open_role(here.database_url), _servers(merchants) as servers:
+            for server in servers.values():
+                load(server, size.warm_up_seconds)
+            for turn in range(size.rounds):
+                _round(servers, turn, size, rounds)
+    bombs = {name: _bomb_ms(document) for name, (document, _) in BOMBS.items()}
+    _show(rounds, bombs)
+    plain = {name: [one.requests_per_s for one in several] for name, several in rounds.items()}
+    cpu = {name: [one.cpu_us for one in several] for name, several in rounds.items()}
+    report.write(given.json, {"facts": facts, "requests_per_s": plain, "cpu_us": cpu, "bombs_ms": bombs})
+
+
+async def _open_shops(database_url: str) -> list[Merchant]:
+    await db.open_database(database_url, 1)
+    try:
+        return [await open_shop(1_000) for _ in range(SHOPS)]
+    finally:
+        await db.close_database()
+
+
+@contextlib.contextmanager
+def _open_role(database_url: str) -> Generator[None, None, None]:
+    """A role like the application's, but with policies that let everything pass, which the planner takes out of a query."""
+    tables = "select tablename from pg_tables where schemaname = 'public' and rowsecurity"
+    policies = f"do $$ declare one text; begin for one in {tables} loop execute format(%s, one); end loop; end $$"
+    made = f"'create policy open on %I to {OPEN_ROLE} using (true) with check (true)'"
+    gone = "'drop policy if exists open on %I'"
+    remove = [policies % gone, f"drop role if exists {OPEN_ROLE}"]
+    add = [f"create role {OPEN_ROLE}", f"grant {APPLICATION_ROLE} to {OPEN_ROLE}", f"grant {OPEN_ROLE} to current_user"]
+    asyncio.run(_execute(database_url, [*remove, *add, policies % made]))
+    try:
+        yield
+    finally:
+        asyncio.run(_execute(database_url, remove))
+
+
+async def _execute(database_url: str, statements: list[str]) -> None:
+    connection = await asyncpg.connect(database_url)
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+@contextlib.contextmanager
+def _servers(merchants: list[Merchant]) -> Generator[dict[str, Server], None, None]:
+    """A server for each variant, one process each, all on uvicorn with uvloop and httptools."""
+    lasts = timedelta(hours=1)
+    tokens = [customer_token(one, customer_uuid(number), now(), lasts) for number in range(1, ASKING + 1) for one in merchants]
+    requests = HOME / "requests-doors.json"
+    headers = [f"authorization: Bearer {token}\r\n" for token in tokens]
+    requests.write_text(json.dumps([post("/graphql", {"query": QUERY}, one) for one in headers]))
+    options = ["--loop", "uvloop", "--http", "httptools", "--log-level", "warning", "--no-access-log"]
+    servers: dict[str, Server] = {}
+    with contextlib.ExitStack() as stack:
+        port = 8300
+        for name, kept in VARIANTS.items():
+            port = free_port(port + 1)
+            os.environ["BENCH_DOORS"] = kept
+            process = stack.enter_context(program("uvicorn", "benches.doors_variants:application", "--port", str(port), *options))
+            wait_until_open(port, process)
+            servers[name] = Server(process, port, requests)
+        yield servers
+
+
+def _round(servers: dict[str, Server], turn: int, size: Size, rounds: dict[str, list[Round]]) -> None:
+    # Every round begins with another server, so that none is always behind the same neighbour.
+    names = list(servers)[turn % len(servers) :] + list(servers)[: turn % len(servers)]
+    for name in names:
+        rounds[name].append(load(servers[name], size.seconds))
+
+
+def _bomb_ms(document: str) -> float:
+    """The processor time that a refusal takes, in milliseconds: the least of a few turns, as others use the machine too."""
+    core: GraphQLSchema = schema._schema  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] -- graphql-core's, which Strawberry wraps
+    turns: list[float] = []
+    for turn in range(BOMB_TURNS):
+        # A text of its own each time: what was read once is remembered.
+        text = f"#{turn}\n{document}"
+        begun = time.process_time()
+        try:
+            refused = prepare(core, text).cost(None, {}) > COST_MAX
+        except Unreadable:
+            refused = True
+        turns.append((time.process_time() - begun) * 1000)
+        if not refused:
+            raise RuntimeError("a bomb was let in")
+    return min(turns)
+
+
+def _show(rounds: dict[str, list[Round]], bombs: dict[str, float]) -> None:
+    def middle(name: str, figure: str) -> float:
+        return median(getattr(one, figure) for one in rounds[name])
+
+    rows = [
+        [
+            name,
+            f"{middle(name, 'requests_per_s'):,.0f}",
+            report.spread([one.requests_per_s for one in several]),
+            f"{middle(name, 'requests_per_s') / middle('none', 'requests_per_s'):.2f}",
+            f"{middle(name, 'cpu_us'):.0f}",
+            f"{middle('none', 'cpu_us') / middle(name, 'cpu_us'):.2f}",
+        ]
+        for name, several in rounds.items()
+    ]
+    report.show(
+        f"The same query behind different doors, {SHOPS} shops, {CONNECTIONS} connections",
+        ["", "requests/s", "spread", "× none", "CPU µs", "by CPU"],
+        rows,
+        f"The goal for all three is {GOAL} of none. By CPU is the same ratio from the server process's own time per request.",
+    )
+    report.show(
+        "Documents that are refused",
+        ["", "CPU ms"],
+        [[name, f"{spent:.1f}"] for name, spent in bombs.items()],
+        f"The goal is {BOMB_GOAL_MS} ms of CPU each.",
+    )
+
+
+if __name__ == "__main__":
+    main()
