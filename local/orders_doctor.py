@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
@@ -88,38 +88,39 @@ async def run(file: str | None, shop: str | None, *, book: bool, from_line: int)
     try:
         merchant = await _merchant(shop)
         within = scope.system(merchant.id, clock_offset=merchant.clock_offset)
-        with ExitStack() as stack:
-            lines = await _fetched(stack, within, merchant) if file is None else _lines(stack, file)
+        async with AsyncExitStack() as stack:
+            lines, shopify = await _asked(stack, within) if file is None else (_lines(stack, file), None)
             telling = asyncio.create_task(_tell(progress, tally, monotonic(), resumable=file is not None))
             stack.callback(telling.cancel)
-            async for drift in examine(within, lines, progress, book=book, from_line=from_line):
+            async for drift in examine(within, lines, progress, book=book, from_line=from_line, shopify=shopify):
                 tally.add(drift)
                 sys.stdout.write(told(drift))
+    except ShopifyError as error:
+        raise LocalError(f"Shopify gives no orders of {shop}. {error}") from error
     finally:
         await db.close_database()
     sys.stdout.write(summary(merchant.shop_domain, progress, tally, booked=book))
     return 0 if tally.causes.total() == (tally.settled if book else 0) else 1
 
 
-async def _fetched(stack: ExitStack, within: Scope, merchant: Merchant) -> BinaryIO:
-    """What Shopify has, in a file that is gone with the run. A file, because booking may take longer than Shopify sends."""
-    file = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 -- the stack closes it
+async def _asked(stack: AsyncExitStack, within: Scope) -> tuple[BinaryIO, Shopify]:
+    """What Shopify has, in a file that is gone with the run, and who can be asked for more.
+
+    A file, because booking may take longer than Shopify sends.
+    """
     shopify = Shopify()
-    try:
-        await bulk.fetch(shopify, within, doctor.QUERY.read_text(), file, _told_by_shopify)
-    except ShopifyError as error:
-        raise LocalError(f"Shopify gives no orders of {merchant.shop_domain}. {error}") from error
-    finally:
-        await shopify.close()
+    stack.push_async_callback(shopify.close)
+    file = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 -- the stack closes it
+    await bulk.fetch(shopify, within, doctor.QUERY.read_text(), file, _told_by_shopify)
     file.seek(0)
-    return file
+    return file, shopify
 
 
 def _told_by_shopify(status: str, objects: int) -> None:
     sys.stderr.write(f"Shopify: {status.lower()}, {objects:,} objects …\n")
 
 
-def _lines(stack: ExitStack, file: str) -> Iterator[bytes]:
+def _lines(stack: AsyncExitStack, file: str) -> Iterator[bytes]:
     if file == "-":
         return iter(sys.stdin.buffer)
     try:

@@ -1,7 +1,7 @@
 """Examines a shop's orders: batch by batch, so that memory does not grow with the shop, and a run that was killed can go on."""
 
 from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import groupby
 
@@ -9,6 +9,7 @@ from domain import doctor
 from domain.doctor import Cause, Drift, SortedNumbers, State, Unreadable
 from domain.errors import DomainError
 from domain.scope import Scope
+from integrations.shopify import Refused, Shopify, refunds
 from workers import rewards  # noqa: F401  # pyright: ignore[reportUnusedImport] -- the relay starts its jobs by name
 from workers.job import in_transaction
 from workers.relay import relay
@@ -33,9 +34,18 @@ class _Rehearsed(Exception):
 
 
 async def examine(
-    within: Scope, lines: Iterable[bytes | str], progress: Progress, *, book: bool, from_line: int = 1
+    within: Scope,
+    lines: Iterable[bytes | str],
+    progress: Progress,
+    *,
+    book: bool,
+    from_line: int = 1,
+    shopify: Shopify | None = None,
 ) -> AsyncIterator[Drift]:
     """Compare Shopify's orders with the ledger and give those that drift; `book` settles what can be settled.
+
+    shopify: who is asked for the refunds of orders that drift, which a bulk query does not tell; without it such orders are only
+    named. Raises ShopifyError when it does not answer.
 
     Without it every entry is found by making it in a transaction that is rolled back, so that what is proposed is what booking
     would do. Orders that begin before `from_line` are only remembered as orders that Shopify has.
@@ -50,11 +60,11 @@ async def examine(
             continue
         batch.append(found)
         if len(batch) == BATCH:
-            for drift in await _examined(within, batch, book=book):
+            for drift in await _examined(within, batch, shopify, book=book):
                 yield drift
             progress.line, progress.orders = found.line + 1, progress.orders + len(batch)
             batch = []
-    for drift in await _examined(within, batch, book=book):
+    for drift in await _examined(within, batch, shopify, book=book):
         yield drift
     progress.orders += len(batch)
     async for shopify_id in _without(within, progress):
@@ -71,9 +81,11 @@ def _note(progress: Progress, found: State | Unreadable) -> None:
         progress.numbers.add(found.shopify_id)
 
 
-async def _examined(within: Scope, batch: list[State], *, book: bool) -> list[Drift]:
+async def _examined(within: Scope, batch: list[State], shopify: Shopify | None, *, book: bool) -> list[Drift]:
     now = within.present()
     drifts = await doctor.compare(now, batch)
+    if shopify is not None:
+        drifts = [whole for drift in drifts for whole in await _whole(now, drift, shopify)]
     if not any(drift.cause in doctor.SETTLED for drift in drifts):
         return drifts
     try:
@@ -84,6 +96,19 @@ async def _examined(within: Scope, batch: list[State], *, book: bool) -> list[Dr
     if book:
         await relay(now)
     return settled
+
+
+async def _whole(now: Scope, drift: Drift, shopify: Shopify) -> list[Drift]:
+    """The drift of an order with its refunds, where it lacked them."""
+    if drift.cause is not Cause.INCOMPLETE or drift.state is None:
+        return [drift]
+    try:
+        told = [await refunds.read(shopify, now, refund.id) for refund in drift.state.snapshot.refunds]
+        return await doctor.compare(now, [doctor.with_refunds(drift.state, told)])
+    except Refused as error:
+        return [replace(drift, why=f"{drift.why}, and Shopify does not tell them: {error}")]
+    except DomainError as error:
+        return [Drift(drift.shopify_id, Cause.UNREADABLE, f"line {drift.state.line}: {error.message}")]
 
 
 async def _one(now: Scope, drift: Drift, *, book: bool) -> list[Drift]:

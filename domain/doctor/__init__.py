@@ -4,7 +4,7 @@ from domain.doctor.bulk import QUERY
 from domain.doctor.commands import settle
 from domain.doctor.numbers import SortedNumbers
 from domain.doctor.queries import compare, created_between
-from domain.doctor.reading import State, Unreadable, states
+from domain.doctor.reading import State, Unreadable, states, with_refunds
 from domain.doctor.rules import SETTLED, Cause, Drift, Movement
 
 __all__ = [
@@ -20,4 +20,5 @@ __all__ = [
     "created_between",
     "settle",
     "states",
+    "with_refunds",
 ]

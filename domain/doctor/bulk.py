@@ -1,13 +1,15 @@
-"""An order of the GraphQL Admin API, in the shape that REST and webhooks give it."""
+"""An order of the GraphQL Admin API, and a refund, in the shape that REST and webhooks give them."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from domain import money
 from domain.errors import DomainError
 from domain.orders import InvalidOrder
+
+T = TypeVar("T")
 
 QUERY = Path(__file__).with_name("bulk_orders.graphql")
 """What is asked of Shopify."""
@@ -43,8 +45,20 @@ class _Tax(msgspec.Struct, rename="camel"):
     price_set: _Bag
 
 
+class _Application(msgspec.Struct):
+    """Which of the order's discounts; the title is told of automatic ones, the code of those that have one."""
+
+    index: int
+    title: str | None = None
+    code: str | None = None
+
+
 class _Allocation(msgspec.Struct, rename="camel"):
     allocated_amount_set: _Bag
+
+
+class _Applied(_Allocation, rename="camel"):
+    discount_application: _Application
 
 
 class _Line(msgspec.Struct, rename="camel"):
@@ -56,7 +70,7 @@ class _Line(msgspec.Struct, rename="camel"):
     is_gift_card: bool
     original_unit_price_set: _Bag
     tax_lines: list[_Tax]
-    discount_allocations: list[_Allocation]
+    discount_allocations: list[_Applied]
 
 
 class _Shipping(msgspec.Struct, rename="camel"):
@@ -76,6 +90,11 @@ class _Address(msgspec.Struct, rename="camel"):
     country_code_v2: str | None = msgspec.field(name="countryCodeV2")
 
 
+class _Attribute(msgspec.Struct):
+    key: str
+    value: str | None
+
+
 class _Refund(msgspec.Struct, rename="camel"):
     id: str
     created_at: str | None
@@ -92,6 +111,8 @@ class _Order(msgspec.Struct, rename="camel"):
     currency_code: str
     presentment_currency_code: str
     display_financial_status: str | None
+    discount_codes: list[str]
+    custom_attributes: list[_Attribute]
     test: bool
     taxes_included: bool
     source_name: str | None
@@ -117,6 +138,7 @@ def as_rest(content: dict[str, Any]) -> dict[str, Any]:
     currency = order.currency_code
     money.require_currency(currency)
     buyer = order.purchasing_entity
+    applications = _applications(order.line_items)
     return {
         "id": _number(order.id, "Order"),
         "created_at": order.created_at,
@@ -140,7 +162,10 @@ def as_rest(content: dict[str, Any]) -> dict[str, Any]:
         },
         "company": None if buyer is None or buyer.company is None else {"id": _number(buyer.company.id, "Company")},
         "total_tip_received": _amount(order.total_tip_received_set.shop_money, currency),
-        "line_items": [_line(line, currency) for line in order.line_items],
+        "discount_codes": [{"code": code} for code in order.discount_codes],
+        "discount_applications": [*applications.values()],
+        "note_attributes": [{"name": one.key, "value": one.value} for one in order.custom_attributes],
+        "line_items": [_line(line, [*applications], currency) for line in order.line_items],
         "shipping_lines": [
             {
                 "id": _number(line.id, "ShippingLine"),
@@ -154,7 +179,70 @@ def as_rest(content: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _line(line: _Line, currency: str) -> dict[str, Any]:
+class _Returned(msgspec.Struct, rename="camel"):
+    quantity: int
+    line_item: _Reference
+
+
+class _ShippingBack(msgspec.Struct, rename="camel"):
+    subtotal_amount_set: _Bag
+    tax_amount_set: _Bag
+
+
+class _Transaction(msgspec.Struct, rename="camel"):
+    id: str
+    kind: str
+    status: str
+    gateway: str | None
+    amount_set: _Bag
+
+
+class _Page(msgspec.Struct, Generic[T]):
+    nodes: list[T]
+
+
+class _WholeRefund(msgspec.Struct, rename="camel"):
+    id: str
+    refund_line_items: _Page[_Returned]
+    refund_shipping_lines: _Page[_ShippingBack]
+    transactions: _Page[_Transaction]
+
+
+def refund_as_rest(content: dict[str, Any], currency: str) -> dict[str, Any]:
+    """A refund in REST's shape, as one that Shopify was asked for by itself. Raises InvalidOrder as `as_rest` does."""
+    try:
+        refund = msgspec.convert(content, _WholeRefund)
+    except msgspec.ValidationError as error:
+        raise InvalidOrder(str(error)) from error
+    money.require_currency(currency)
+
+    def bag(given: _Bag) -> dict[str, Any]:
+        return {"shop_money": {"amount": _amount(given.shop_money, currency), "currency_code": currency}}
+
+    return {
+        "id": _number(refund.id, "Refund"),
+        "refund_line_items": [
+            {"line_item_id": _number(one.line_item.id, "LineItem"), "quantity": one.quantity}
+            for one in refund.refund_line_items.nodes
+        ],
+        "refund_shipping_lines": [
+            {"subtotal_amount_set": bag(one.subtotal_amount_set), "tax_amount_set": bag(one.tax_amount_set)}
+            for one in refund.refund_shipping_lines.nodes
+        ],
+        "transactions": [
+            {
+                "id": _number(one.id, "OrderTransaction"),
+                "kind": one.kind.lower(),
+                "status": one.status.lower(),
+                "gateway": one.gateway,
+                "amount_set": bag(one.amount_set),
+            }
+            for one in refund.transactions.nodes
+        ],
+    }
+
+
+def _line(line: _Line, applications: list[int], currency: str) -> dict[str, Any]:
     return {
         "id": _number(line.id, "LineItem"),
         "product_id": None if line.product is None else _number(line.product.id, "Product"),
@@ -164,8 +252,27 @@ def _line(line: _Line, currency: str) -> dict[str, Any]:
         "current_quantity": line.current_quantity,
         "gift_card": line.is_gift_card,
         "tax_lines": _taxes(line.tax_lines, currency),
-        "discount_allocations": _allocations(line.discount_allocations, currency),
+        "discount_allocations": [
+            {
+                "amount": _amount(one.allocated_amount_set.shop_money, currency),
+                "discount_application_index": applications.index(one.discount_application.index),
+            }
+            for one in line.discount_allocations
+        ],
     }
+
+
+def _applications(lines: list[_Line]) -> dict[int, dict[str, str]]:
+    """The discounts that an order's lines name, by Shopify's index."""
+    named = {one.discount_application.index: one.discount_application for line in lines for one in line.discount_allocations}
+    return {index: _application(one) for index, one in sorted(named.items())}
+
+
+def _application(one: _Application) -> dict[str, str]:
+    if one.title is not None:
+        return {"type": "automatic", "title": one.title}
+    # Neither is told of a discount by hand or by a script, which nobody here asks for.
+    return {} if one.code is None else {"type": "discount_code", "code": one.code}
 
 
 def _taxes(taxes: list[_Tax], currency: str) -> list[dict[str, str]]:

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
-from domain import db, inbox, orders
+from domain import db, inbox, orders, rewards
 from domain.doctor.rules import SETTLED, Drift, Movement
 from domain.scope import Scope
 
@@ -21,6 +21,7 @@ async def settle(scope: Scope, drifts: Sequence[Drift]) -> list[Drift]:
     numbers = [state.snapshot.id for state in states]
     before = await _entries(scope, numbers)
     await orders.converge(scope, [(state.snapshot, state.text) for state in states])
+    await rewards.track(scope, [state.text for state in states])
     buyers = {inbox.customer_key(state.snapshot.customer.id) for state in states if state.snapshot.customer}
     await inbox.wake(scope, buyers | {inbox.order_key(number) for number in numbers})
     movements: dict[int, list[Movement]] = defaultdict(list)

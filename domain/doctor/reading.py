@@ -1,13 +1,13 @@
 """Reading Shopify's orders, line by line: REST's objects, or what a bulk query (bulk_orders.graphql) leaves."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 
-from domain import orders
-from domain.doctor.bulk import CHILDREN, as_rest
+from domain import orders, rewards
+from domain.doctor.bulk import CHILDREN, as_rest, refund_as_rest
 from domain.errors import DomainError
 from domain.orders import OrderSnapshot
 
@@ -86,10 +86,21 @@ def _read(line: int, content: dict[str, Any]) -> State | Unreadable:
     try:
         rest = as_rest(content) if is_from_bulk else content
         number = rest["id"] if is_from_bulk else number
-        text = msgspec.json.encode(orders.keep(rest)).decode()
+        text = msgspec.json.encode(orders.keep(rest) | rewards.keep(rest)).decode()
         snapshot = orders.parse(text)
     except DomainError as error:
         known = number if isinstance(number, int) and not isinstance(number, bool) else None
         return Unreadable(line, known, error.message)
     lacks_refunds = is_from_bulk and bool(rest["refunds"])
     return State(line, snapshot, text, is_from_bulk, lacks_refunds)
+
+
+def with_refunds(state: State, refunds: Iterable[dict[str, Any]]) -> State:
+    """An order of a bulk query with its refunds, as the Admin API tells each by itself. Raises InvalidOrder for what is none."""
+    content: dict[str, Any] = msgspec.json.decode(state.text)
+    told = {one["id"]: one for one in content["refunds"]}
+    for refund in refunds:
+        rest = refund_as_rest(refund, state.snapshot.currency)
+        told[rest["id"]] = told.get(rest["id"], {}) | rest
+    text = msgspec.json.encode(content | {"refunds": [*told.values()]}).decode()
+    return replace(state, snapshot=orders.parse(text), text=text, lacks_refunds=False)

@@ -6,7 +6,7 @@ from typing import Any
 
 import graphql
 
-from local.shopify_stand_in import bulk
+from local.shopify_stand_in import bulk, orders
 from local.shopify_stand_in.shop import Discount, Json, ShopState, digest, instant, now
 
 SCHEMA = Path(__file__).parents[2] / "integrations" / "shopify" / "admin_schema.graphql"
@@ -251,6 +251,13 @@ class _Root:
     def bulkOperation(self, _: Any, id: str) -> Json | None:  # noqa: N802
         found = self._shop.bulk.get(_number(id))
         return None if found is None else found.look(self._address)
+
+    def refund(self, _: Any, id: str) -> Json | None:
+        for order in self._shop.orders.values():
+            for one in order["refunds"]:
+                if one["id"] == _number(id):
+                    return orders.refund_as_graphql(one, order["currency"])
+        return None
 
     # ---- shop and webhooks ----
 

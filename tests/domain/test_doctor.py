@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from graphql import FieldNode, OperationDefinitionNode, parse
 
-from domain import doctor, orders
+from domain import doctor, orders, rewards
 from domain.doctor import State, Unreadable
 from domain.doctor.bulk import as_rest
 from domain.doctor.rules import Cause, Kept, drift_of
@@ -37,6 +37,8 @@ def in_bulk(rest: dict[str, Any]) -> list[dict[str, Any]]:
         "currencyCode": rest["currency"],
         "presentmentCurrencyCode": rest["currency"],
         "displayFinancialStatus": rest["financial_status"].upper(),
+        "discountCodes": [one["code"] for one in rest.get("discount_codes", [])],
+        "customAttributes": [{"key": one["name"], "value": one["value"]} for one in rest.get("note_attributes", [])],
         "customer": rest["customer"] and {"id": f"gid://shopify/Customer/{rest['customer']['id']}"},
         "shippingAddress": {"countryCodeV2": "DE"},
         "purchasingEntity": {"company": {"id": "gid://shopify/Company/3"}} if rest.get("company") else {},
@@ -57,7 +59,10 @@ def in_bulk(rest: dict[str, Any]) -> list[dict[str, Any]]:
             "variant": None,
             "originalUnitPriceSet": money(one["price"]),
             "taxLines": [{"priceSet": money(tax["price"])} for tax in one["tax_lines"]],
-            "discountAllocations": [{"allocatedAmountSet": money(part["amount"])} for part in one["discount_allocations"]],
+            "discountAllocations": [
+                {"allocatedAmountSet": money(part["amount"]), "discountApplication": applied(rest, part)}
+                for part in one["discount_allocations"]
+            ],
             "__parentId": gid,
         }
         for one in rest["line_items"]
@@ -73,6 +78,13 @@ def in_bulk(rest: dict[str, Any]) -> list[dict[str, Any]]:
         for one in rest["shipping_lines"]
     ]
     return [head, *children, *shipping]
+
+
+def applied(rest: dict[str, Any], allocation: dict[str, Any]) -> dict[str, Any]:
+    """The discount that an allocation is of, as the Admin API names it."""
+    index = allocation.get("discount_application_index", 0)
+    found: dict[str, Any] = rest["discount_applications"][index] if "discount_applications" in rest else {}
+    return {"index": index} | {name: found[name] for name in ("title", "code") if name in found}
 
 
 def lines(*objects: Any) -> list[bytes]:
@@ -108,6 +120,32 @@ def test_a_bulk_query_gives_the_order_that_rest_gives() -> None:
     assert (from_rest.is_from_bulk, from_bulk.is_from_bulk, from_bulk.lacks_refunds) == (False, True, False)
 
 
+def test_a_bulk_query_gives_what_rewards_need() -> None:
+    attribute = {"name": "_loyalnest_reservation", "value": "01a1fd6a-bbbe-721e-9d5e-52dc1e6d30f6"}
+    given = FULL | {
+        "discount_codes": [{"code": "LN-ABC"}],
+        "note_attributes": [{"name": "gift", "value": "for Ann"}, attribute],
+        "discount_applications": [{"type": "manual"}, {"type": "discount_code", "code": "LN-ABC"}, AUTOMATIC],
+        "line_items": [
+            line(discount_allocations=[{"amount": "1.00", "discount_application_index": 1}]),
+            line(discount_allocations=[{"amount": "2.00", "discount_application_index": 2}]),
+        ],
+    }
+    [state] = doctor.states(lines(*in_bulk(given)))
+    assert isinstance(state, State)
+    kept = json.loads(state.text)
+    assert (kept["discount_codes"], kept["note_attributes"]) == ([{"code": "LN-ABC"}], [attribute])
+    # The first discount took nothing off a line, so that the line's own are told alone.
+    assert kept["discount_applications"] == [{"type": "discount_code", "code": "LN-ABC"}, AUTOMATIC]
+    assert [one["discount_allocations"] for one in kept["line_items"]] == [
+        [{"amount": "1.00", "discount_application_index": 0}],
+        [{"amount": "2.00", "discount_application_index": 1}],
+    ]
+
+
+AUTOMATIC = {"type": "automatic", "title": "Pay with points"}
+
+
 def test_many_orders_in_one_file_each_with_its_line() -> None:
     second = FULL | {"id": 2}
     file = [*lines(FULL), b"  \n", *lines({"order": second}), *lines(*in_bulk(FULL | {"id": 3})), *lines(*in_bulk(second), FULL)]
@@ -120,7 +158,7 @@ def test_the_samples_of_shopify_are_read_as_their_webhooks_are() -> None:
         payload = sample(name)
         [state] = doctor.states(lines(payload))
         assert isinstance(state, State)
-        assert json.loads(state.text) == orders.keep(payload)
+        assert json.loads(state.text) == orders.keep(payload) | rewards.keep(payload)
         assert not state.lacks_refunds
 
 

@@ -2,6 +2,8 @@
 
 import io
 import sys
+from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -13,10 +15,13 @@ from local import orders_doctor
 from local.errors import LocalError
 from local.shopify_stand_in import admin, checkout
 from local.shopify_stand_in import bulk as their_bulk
+from local.shopify_stand_in import orders as their_orders
 from local.shopify_stand_in.checkout import Basket
 from local.shopify_stand_in.faults import Fault
+from local.shopify_stand_in.shop import Json
+from tests.rewards import offer, redeem, state
 from tests.shop import rate
-from tests.stand_in import COAT, GIFT_CARD, MUG, SCARF, Beside, buy
+from tests.stand_in import COAT, GIFT_CARD, MUG, SCARF, Beside, buy, member, work
 
 BUYERS = (71, 72, 73)
 
@@ -76,6 +81,98 @@ async def test_dropped_deliveries_are_found_booked_and_then_gone(here: Beside, c
     assert await run(here) == 0
     assert "4 orders of" in (agreed := capsys.readouterr().out)
     assert agreed.endswith("Shopify and the ledger agree.\n")
+
+
+def refund(here: Beside, order: Json, pieces: int, *, payments: int = 1) -> None:
+    """Refund single pieces of an order's first line at the stand-in, each as a line of its own, and tell nobody."""
+    first, at = order["line_items"][0], (datetime.fromisoformat(order["updated_at"]) + timedelta(seconds=1)).isoformat()
+    amount = Decimal(first["price"]) * pieces
+    paid = {"kind": "refund", "status": "success", "gateway": "bogus", "amount": str(amount / payments)}
+    back = {
+        "id": next(here.state.numbers),
+        "created_at": at,
+        "refund_line_items": [{"line_item_id": first["id"], "quantity": 1}] * pieces,
+        "transactions": [paid | {"id": next(here.state.numbers)} for _ in range(payments)],
+    }
+    here.state.orders[order["id"]] |= {
+        "refunds": [*order["refunds"], back],
+        "updated_at": at,
+        "financial_status": "partially_refunded",
+    }
+
+
+@pytest.mark.usefixtures("_in_this_process")
+async def test_refunds_of_orders_that_drift_are_asked_for_line_by_line(here: Beside, capsys: pytest.CaptureFixture[str]) -> None:
+    await here.shop.publish(rate(10))
+    customer = await here.shop.customer(71)
+    here.state.add_customer(71)
+    # 130 mugs at 12.50, of which more come back than one page tells, and then three of a scarf at 25.00 that nobody told of.
+    told = await buy(here, customer, (MUG, 130))
+    refund(here, told, 120)
+    dropped = checkout.check_out(here.state, Basket(71, [(SCARF, 3)]))
+    refund(here, dropped, 1)
+    assert await here.shop.balance(customer.id) == (16_250, 0)
+    assert await run(here) == 1
+    shown = capsys.readouterr().out
+    assert f"order {told['id']}  older snapshot" in shown
+    assert "-15,000 points" in shown
+    assert f"order {dropped['id']}  missing" in shown
+    assert await here.shop.balance(customer.id) == (16_250, 0)
+    assert await run(here, book=True) == 0
+    assert await here.shop.balance(customer.id) == (10 * 125 + 2 * 250, 0)
+    assert await run(here) == 0
+
+
+@pytest.mark.usefixtures("_in_this_process")
+async def test_a_refund_that_is_told_in_part_is_not_booked(
+    here: Beside, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await here.shop.publish(rate(10))
+    customer = await here.shop.customer(71)
+    here.state.add_customer(71)
+    many, gone = await buy(here, customer, (MUG, 1)), await buy(here, customer, (MUG, 2))
+    refund(here, many, 1, payments=51)
+    refund(here, gone, 1)
+    know = their_orders.refund_as_graphql
+
+    def forgetful(rest: Json, currency: str) -> Json | None:
+        return know(rest, currency) if len(rest["transactions"]) > 1 else None
+
+    monkeypatch.setattr(their_orders, "refund_as_graphql", forgetful)
+    assert await run(here, book=True) == 1
+    shown = capsys.readouterr().out
+    assert "more payments or shipping lines than are read" in shown
+    assert "Shopify does not know the refund" in shown
+    assert shown.count("needs the whole order") == 3
+    assert await here.shop.balance(customer.id) == (375, 0)
+
+
+@pytest.mark.usefixtures("_in_this_process")
+async def test_a_shopify_that_falls_silent_at_a_refund_ends_the_run(here: Beside) -> None:
+    await here.shop.publish(rate(10))
+    here.state.add_customer(71)
+    refund(here, checkout.check_out(here.state, Basket(71, [(MUG, 2)])), 1)
+    here.stand_in.faults.coming.append(Fault("RefundRead", "lost", times=10))
+    with pytest.raises(LocalError, match="Shopify gives no orders of"):
+        await run(here, book=True)
+    here.stand_in.faults.coming.clear()
+    assert await run(here, book=True) == 0
+
+
+@pytest.mark.usefixtures("_in_this_process")
+async def test_a_code_that_a_dropped_order_used_is_used(here: Beside) -> None:
+    customer = await member(here)
+    taken = await redeem(here.shop, customer, await offer(here.shop))
+    await work(here)
+    issued = await state(here.shop, taken.id)
+    assert (issued.status, issued.code is None) == ("issued", False)
+    order = checkout.check_out(here.state, Basket(customer.shopify_id, [(COAT, 1)], codes=[str(issued.code).lower()]))
+    assert order["total_discounts"] == "5.00"
+    assert await run(here) == 1
+    assert (await state(here.shop, taken.id)).status == "issued"
+    assert await run(here, book=True) == 0
+    used = await state(here.shop, taken.id)
+    assert (used.status, used.order_id) == ("used", order["id"])
 
 
 @pytest.mark.usefixtures("_in_this_process")
