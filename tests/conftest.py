@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
+from hypothesis import settings
 
 from local import servers
 
@@ -28,6 +29,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Start the servers and make this run's database, before any module of ours reads its settings."""
     if config.option.collectonly or config.option.help:
         return
+    if config.getoption("--hypothesis-seed") is None:
+        # The same draws in every run, and no deadlines: a busy machine is slow, and not wrong.
+        settings.load_profile("ci")
     running = servers.ensure(ROOT / ".loyalnest" / "test")
     name = f"loyalnest_test_{os.getpid()}_{secrets.token_hex(3)}"
     asyncio.run(_execute(running.database_url, f"create database {name}"))
