@@ -1,7 +1,7 @@
 //! Multipliers: which apply to an order, and what they make of each of its parts.
 
 use super::base::Part;
-use super::evaluate::Case;
+use super::case::Case;
 use super::order::Customer;
 use super::program::{Multiplier, Program, Stacking};
 use super::reason::Reason;

@@ -17,6 +17,7 @@
 //! refunds therefore ends where one full refund ends.
 
 mod base;
+mod case;
 mod conditions;
 mod evaluate;
 mod factors;

@@ -1,8 +1,8 @@
 //! What one rule gives an order, and which parts its points belong to.
 
 use super::base::Part;
+use super::case::Case;
 use super::conditions::{Conditions, Filter};
-use super::evaluate::Case;
 use super::order::{Customer, Order};
 use super::program::{Kind, PointsPer, Rule};
 use super::reason::Reason;

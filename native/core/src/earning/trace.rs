@@ -3,8 +3,9 @@
 //! Fractions are texts such as `58698/10`, because they can exceed what JSON readers keep exactly.
 
 use super::base::{Exclusion, counted_discount, exclusion, line_base, part_ids, tax_effect};
+use super::case::Case;
 use super::conditions::ChosenBy;
-use super::evaluate::{Case, Measured, Scratch, measure};
+use super::evaluate::{Measured, Scratch, measure};
 use super::factors::best;
 use super::fraction::Fraction;
 use super::order::{Order, SHIPPING, TIP};
