@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from domain import db
+from domain.customers.queries import HEIR
 from domain.customers.rules import State
 from domain.scope import Scope
 
@@ -60,9 +61,9 @@ async def standing(scope: Scope, customer_ids: Collection[UUID]) -> dict[UUID, S
             if not wanted:
                 break
             rows = await connection.fetch(
-                """
+                f"""
                 select c.id as asked, o.id, o.shopify_id, o.state, o.joined_at, o.merged_into
-                from customers c join customers o on o.merchant_id = $1 and o.id = coalesce(c.merged_into, c.id)
+                from customers c join customers o on o.merchant_id = $1 and o.id = {HEIR}
                 where c.merchant_id = $1 and c.id = any ($2) order by c.id for key share
                 """,
                 scope.merchant_id,

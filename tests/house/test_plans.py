@@ -1,6 +1,13 @@
 """What the planner may choose from: a plan is kept from when a shop was new, and must hold when it has grown."""
 
+import re
+
 import asyncpg
+
+from domain import db
+from domain.customers.queries import HEIR
+from tests.house.source import modules, place, texts
+from tests.shop import Shop
 
 Connection = asyncpg.Connection  # type: ignore[type-arg]
 
@@ -13,3 +20,34 @@ async def test_orders_are_found_by_their_numbers_through_the_key_alone(owner: Co
     )
     assert [row["name"] for row in rows if row["indisprimary"]] == ["orders_pkey"]
     assert [row["name"] for row in rows if not (row["indisprimary"] or row["partial"])] == []
+
+
+async def test_who_stands_for_a_customer_is_found_through_the_key(shop: Shop) -> None:
+    """docs/adr/0044: `coalesce` in the place of HEIR makes a join filter of it, over all customers of the merchant."""
+    customer = await shop.customer()
+    async with db.transaction(shop.scope()) as connection:
+        # The tables are all but empty: only so does the planner show what it could do with full ones.
+        await connection.execute(
+            "set local enable_seqscan = off; set local enable_hashjoin = off; set local enable_mergejoin = off"
+        )
+        lines = await connection.fetch(
+            f"""
+            explain select o.id from customers c join customers o on o.merchant_id = $1 and o.id = {HEIR}
+            where c.merchant_id = $1 and c.id = any ($2) for key share
+            """.replace("$1", f"'{shop.merchant.id}'").replace("$2", f"'{{{customer.id}}}'")
+        )
+    plan = "\n".join(line[0] for line in lines)
+    assert "Index Cond" in plan
+    assert "Join Filter" not in plan
+
+
+def test_no_join_has_a_condition_that_row_level_security_keeps_from_the_index() -> None:
+    hidden = re.compile(r"\b(?:on|and)\s+[\w.]+ = (?:coalesce|nullif|greatest|least)\(", re.IGNORECASE)
+    joins = [
+        (place(path, node), text)
+        for path in modules("domain", "workers")
+        for node, text in texts(path)
+        if " join " in text.lower()
+    ]
+    assert len(joins) >= 20, "the statements are where this test looks for them"
+    assert [where for where, text in joins if hidden.search(text)] == []
