@@ -1,6 +1,5 @@
 """Effects that leave the database: added in the command's transaction, sent by the relay after the commit."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -9,8 +8,7 @@ from domain import db
 from domain.scope import Scope
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True):
     """Something that happened. `name` is noun.verb in the past tense; the payload carries ids and versions only."""
 
     id: int
@@ -36,7 +34,7 @@ async def unsent(scope: Scope, limit: int) -> list[Event]:
         rows = await connection.fetch(
             "select id, event, payload from outbox where merchant_id = $1 order by id limit $2", scope.merchant_id, limit
         )
-    return [Event(row["id"], row["event"], msgspec.json.decode(row["payload"])) for row in rows]
+    return [Event(number, name, msgspec.json.decode(payload)) for number, name, payload in rows]
 
 
 async def forget(scope: Scope, events: list[Event]) -> list[Event]:

@@ -1,13 +1,13 @@
 """A delivery that is to be worked off, and what works it off."""
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from domain.scope import Scope
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(msgspec.Struct, frozen=True):
     """A delivery that is to be worked off. Its parent, if its kind has one, is known."""
 
     webhook_id: str

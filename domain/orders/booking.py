@@ -4,7 +4,6 @@ Always: posted points + posted pending = deserved + absorbed + forgiven + seized
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -16,8 +15,7 @@ from domain.points import Entry, Lot, Reversal, TransactionType
 from domain.programs import ProgramVersion
 
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
+class Settlement(msgspec.Struct, frozen=True):
     """An order after what can be booked without looking at lots, the entries for it, and what is still to be taken from lots."""
 
     order: Order
@@ -27,7 +25,7 @@ class Settlement:
 
 def is_confirmed(order: Order, at: datetime) -> bool:
     """Whether the points are the customer's to spend: paid, the hold has passed, and no dispute is open."""
-    return order.matures_at is not None and order.matures_at <= at and not order.told().is_disputed
+    return order.matures_at is not None and order.matures_at <= at and not order.is_disputed
 
 
 def settle(order: Order, version: ProgramVersion | None, at: datetime, shares: str | None) -> Settlement:
@@ -39,7 +37,9 @@ def settle(order: Order, version: ProgramVersion | None, at: datetime, shares: s
     unexpired = min(max(change, 0) - regained, absorbed)
     gain = max(change, 0) - regained - unexpired
     lost_pending = min(max(-change, 0), pending)
-    settled = replace(order, forgiven=forgiven - regained, absorbed=absorbed - unexpired)
+    settled = order
+    if regained or unexpired:
+        settled = replace(order, forgiven=forgiven - regained, absorbed=absorbed - unexpired)
     entries: list[Entry] = []
     if lost_pending:
         settled = _posted(settled, 0, -lost_pending)

@@ -109,7 +109,8 @@ async def _settle(
         )
     by_number = {frozen.version: frozen for frozen in versions.values() if frozen}
     await book(scope, states, by_number, shares, fresh={number for number in newest if number not in kept})
-    await actions.count(scope, [_spending(state, by_number) for state in states])
+    if any(version.definition.actions.goals for version in by_number.values()):
+        await actions.count(scope, [_spending(state, by_number) for state in states])
 
 
 class _Counted(msgspec.Struct):

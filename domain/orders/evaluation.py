@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
@@ -27,8 +26,7 @@ Versions = Mapping[int, ProgramVersion | None]
 FactsByOrder = Mapping[int, Facts]
 
 
-@dataclass(frozen=True, slots=True)
-class Deserved:
+class Deserved(msgspec.Struct, frozen=True):
     """What an order's state deserves under its frozen version, and the history that was taken into account."""
 
     points: int

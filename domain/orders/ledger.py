@@ -36,7 +36,7 @@ async def book(
     written = await _post(scope, entries, {number: one.order for number, one in settled.items()})
     await write(scope, [_rested(order, scope) for order in written.values()], fresh)
     for number, one in settled.items():
-        if one.owed or (one.order.told().is_disputed and one.order.lots):
+        if one.owed or (one.order.is_disputed and one.order.lots):
             await _take_back(scope, number, versions, shares.get(number))
 
 
@@ -46,7 +46,7 @@ def _version(order: Order, versions: Versions) -> ProgramVersion | None:
 
 def _rested(order: Order, scope: Scope) -> Order:
     """A confirmed order has nothing left to mature, and a disputed one waits for the end of the dispute."""
-    if is_confirmed(order, scope.at) or order.told().is_disputed:
+    if order.matures_at is not None and (is_confirmed(order, scope.at) or order.is_disputed):
         return replace(order, matures_at=None)
     return order
 
@@ -75,7 +75,7 @@ async def _take_back(scope: Scope, number: int, versions: Versions, shares: str 
         await _seize(scope, others, met.seized, versions)
         order, entries = reversal_entries(order, version, met, shares)
         await _post(scope, entries, {number: order})
-    if order.told().is_disputed:
+    if order.is_disputed:
         standing = await points.hold(scope, customer_id, order.lots)
         order, entries = hold_entries(order, version, list(standing.lots.values()))
         order = (await _post(scope, entries, {number: order}))[number]
@@ -164,9 +164,9 @@ _UPDATE = f"""
 """
 
 
-def _columns(states: Sequence[Order]) -> list[Sequence[object]]:
+def _columns(states: Sequence[Order]) -> list[Sequence[object] | None]:
     columns: dict[str, Sequence[object]] = dict(
         zip(Order.__struct_fields__, zip(*map(astuple, states), strict=True), strict=True)
     )
     columns["lots"] = [f"{{{','.join(map(str, state.lots))}}}" for state in states]
-    return [columns[name] for name, _ in _COLUMNS]
+    return [db.column(columns[name]) for name, _ in _COLUMNS]

@@ -49,6 +49,11 @@ class Order(msgspec.Struct, frozen=True):
         """What was told of it besides its snapshots."""
         return facts_from(self.facts)
 
+    @property
+    def is_disputed(self) -> bool:
+        """Whether a dispute is open. Of most orders nothing is told besides."""
+        return self.facts is not None and self.told().is_disputed
+
 
 _SELECT = f"select {', '.join(Order.__struct_fields__)} from orders where merchant_id = $1"
 

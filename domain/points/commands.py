@@ -1,11 +1,11 @@
 """Posting to the ledger."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import asyncpg
+import msgspec
 from msgspec.structs import astuple
 
 from domain import audit, customers, db, idempotency, programs
@@ -17,8 +17,7 @@ from domain.scope import Scope
 REASON_LENGTH_MAX = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Posted:
+class Posted(msgspec.Struct, frozen=True):
     """Where an entry went: its place in the list given, its position in the account, and the figures after it."""
 
     index: int
@@ -29,7 +28,7 @@ class Posted:
 
 _ARGUMENTS = ", ".join(f"${number}" for number in range(1, 20))
 _POST = f"select ordinal - 1, position_, balance, pending_ from points_post({_ARGUMENTS})"
-_POST_ONE = f"select 0, position_, balance_, pending_ from points_post_one({_ARGUMENTS})"
+_POST_ONE = f"select points_post_one({_ARGUMENTS})"
 _DIGEST_PLACE = Entry.__struct_fields__.index("floor")
 """The functions take the fields of an entry in their order, with the digest before this one."""
 
@@ -68,10 +67,12 @@ async def post(scope: Scope, entries: Sequence[Entry]) -> list[Posted]:
         for entry in entries
     ]
     columns.insert(_DIGEST_PLACE, digests)
-    statement, given = (_POST, columns) if len(entries) > 1 else (_POST_ONE, [only for [only] in columns])
     try:
         async with db.connection(scope) as connection:
-            rows = await connection.fetch(statement, scope.merchant_id, scope.at, actor, *given)
+            if len(entries) == 1:
+                posted = await connection.fetchval(_POST_ONE, scope.merchant_id, scope.at, actor, *(only for [only] in columns))
+                return [] if posted is None else [Posted(0, *posted)]
+            rows = await connection.fetch(_POST, scope.merchant_id, scope.at, actor, *map(db.column, columns))
     except asyncpg.PostgresError as error:
         raise _refusal(error) from error
     return [Posted(*row) for row in rows]

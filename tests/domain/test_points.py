@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from msgspec import structs
 
 from domain import db, points
 from domain.errors import Code, DomainError
@@ -67,6 +68,39 @@ async def test_a_cause_is_posted_once(shop: Shop) -> None:
     posted = await post(shop, entry(customer.id, 100, "order-1"), entry(customer.id, 1, "order-2"))
     assert [(p.index, p.position, p.balance) for p in posted] == [(1, 2, 101)]
     assert await shop.balance(customer.id) == (101, 0)
+
+
+async def test_a_repeated_entry_is_passed_over_even_when_the_balance_could_not_hold_it_again(shop: Shop) -> None:
+    customer = await shop.customer()
+    fortune = entry(customer.id, POINTS_MAX, "fortune")
+    await post(shop, fortune)
+    assert await post(shop, fortune) == []
+    with pytest.raises(points.PointsOutOfRange):
+        await post(shop, entry(customer.id, 1, "more"))
+    assert [p.position for p in await post(shop, entry(customer.id, -1, "less"))] == [2]
+
+
+async def test_one_cause_at_once_is_posted_once_and_nobody_is_refused(shop: Shop) -> None:
+    """Whoever waits for the account finds the cause posted when its turn has come, and leaves nothing of its own."""
+    customer = await shop.customer()
+    posted = await asyncio.gather(*(post(shop, entry(customer.id, 5, "same")) for _ in range(6)))
+    assert sorted(len(one) for one in posted) == [0] * 5 + [1]
+    assert await shop.balance(customer.id) == (5, 0)
+    assert [p.position for p in await post(shop, entry(customer.id, 1, "next"))] == [2]
+
+
+async def test_a_list_may_say_something_of_one_entry_alone(shop: Shop) -> None:
+    """Columns that say nothing of any entry are left out of what is sent; one that says something of one is not."""
+    customer = await shop.customer()
+    told = Entry(**{**structs.asdict(entry(customer.id, 2, "b")), "reason": "because", "program_version": 3})
+    await post(shop, entry(customer.id, 1, "a"), told, entry(customer.id, 3, "c"))
+    async with db.connection(shop.scope()) as connection:
+        rows = await connection.fetch(
+            "select external_id, reason, program_version, trace from points_transactions order by position"
+        )
+    assert [tuple(row) for row in rows] == [("a", None, None, None), ("b", "because", 3, None), ("c", None, None, None)]
+    assert db.column([None, None]) is None
+    assert db.column([None, 0]) == [None, 0]
 
 
 async def test_a_repeated_spending_is_passed_over_even_when_it_could_not_be_paid_again(shop: Shop) -> None:
