@@ -13,6 +13,7 @@ import threading
 # Dramatiq reads it when it is imported: eight threads wait on a prefetch of sixteen and reach a quarter of the throughput.
 os.environ.setdefault("dramatiq_queue_prefetch", "500")
 
+import uvloop
 from dramatiq.asyncio import get_event_loop_thread
 from dramatiq.worker import Worker
 
@@ -38,6 +39,8 @@ def main() -> None:
     arguments = parser.parse_args()
     queues: list[str] = arguments.queue or list(QUEUES)
     configure(development=settings().environment == "development")
+    # As in the API's processes. The thread of the jobs makes its loop by the policy.
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stopping.set())

@@ -1,6 +1,10 @@
 """Works off what Shopify has delivered."""
 
-from domain import db, inbox
+import asyncio
+from dataclasses import dataclass
+from uuid import UUID
+
+from domain import db, inbox, merchants, scope
 from domain.errors import DomainError
 from domain.inbox import Kind, Waiting
 from domain.log import log
@@ -10,22 +14,55 @@ from workers.relay import relay
 
 BATCH = 500
 
+ROUNDS_MAX = 50
+"""How often one job begins again before it lets the jobs of other merchants go first."""
+
 
 async def work_off(within: Scope) -> None:
     """Work off all that is due in the merchant's inbox, in batches, and ring for it.
 
-    What is booked may wake deliveries that were parked for it, so it looks again until nothing is due that it can take.
+    What is booked may wake deliveries that were parked for it: then it looks again.
     """
-    worked = True
-    while worked:
-        worked = False
+    woken = True
+    while woken:
+        woken = False
         for kind in await inbox.due(within.present()):
-            worked |= await _drain(within, kind)
+            woken |= await _drain(within, kind)
+
+
+_rung: dict[UUID, bool] = {}
+"""The merchants whose inboxes this process is working off, and whether there was another ring since it last looked."""
+
+
+async def work_off_alone(within: Scope) -> None:
+    """Work off the inbox, unless a job of this process is at it: that one looks again then.
+
+    So a busy merchant has one job in each process, whose batches are the larger the more comes, and not as many jobs as there are
+    threads with an order each.
+    """
+    merchant_id = within.merchant_id
+    if merchant_id in _rung:
+        _rung[merchant_id] = True
+        return
+    try:
+        for _ in range(ROUNDS_MAX):
+            _rung[merchant_id] = False
+            await work_off(within)
+            if not _rung[merchant_id]:
+                return
+            # As a job of its own would: whoever rang may have advanced a sandbox's clock.
+            within = scope.system(merchant_id, clock_offset=await merchants.clock_offset(merchant_id))
+    finally:
+        del _rung[merchant_id]
+    await asyncio.to_thread(work_off_inbox.send, str(merchant_id))
+
+
+work_off_inbox = job("inbox.work_off")(work_off_alone)
 
 
 async def _drain(within: Scope, kind: Kind) -> bool:
-    """Work off what is due of one kind. Returns whether there was anything that no other worker holds."""
-    limit, taken = BATCH, False
+    """Work off what is due of one kind. Returns whether that made anything due besides."""
+    limit, woken = BATCH, 0
     while True:
         now = within.present()
         worked = await _batch(now, kind, limit)
@@ -33,25 +70,30 @@ async def _drain(within: Scope, kind: Kind) -> bool:
             # Something in the batch is broken: go one by one, so that only that one is set aside.
             limit = 1
             continue
-        taken |= worked > 0
         await relay(now)
-        if worked < limit:
-            return taken
+        woken += worked.woken
+        if worked.size < limit:
+            return woken > 0
 
 
-work_off_inbox = job("inbox.work_off")(work_off)
+@dataclass(frozen=True, slots=True)
+class _Worked:
+    """How many deliveries a batch had, and how many others are due because of it."""
+
+    size: int
+    woken: int
 
 
-async def _batch(within: Scope, kind: Kind, limit: int) -> int | None:
-    """Work off one batch. Returns its size, or None when a batch of several failed as a whole."""
+async def _batch(within: Scope, kind: Kind, limit: int) -> _Worked | None:
+    """Work off one batch. Returns None when a batch of several failed as a whole."""
     waiting: list[Waiting] = []
 
-    async def act() -> None:
+    async def act() -> int:
         waiting[:] = await inbox.claim(within, kind, limit)
-        await inbox.work_off(within, kind, waiting)
+        return await inbox.work_off(within, kind, waiting)
 
     try:
-        await in_transaction(within, act)
+        woken = await in_transaction(within, act)
     except Exception as error:
         if not waiting:
             raise
@@ -59,7 +101,8 @@ async def _batch(within: Scope, kind: Kind, limit: int) -> int | None:
             log.warning("inbox.batch_failed", merchant_id=str(within.merchant_id), size=len(waiting), error=type(error).__name__)
             return None
         await _set_aside(within, waiting[0], error)
-    return len(waiting)
+        woken = 0
+    return _Worked(len(waiting), woken)
 
 
 async def _set_aside(within: Scope, one: Waiting, error: Exception) -> None:

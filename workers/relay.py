@@ -60,17 +60,31 @@ async def _forget(scope: Scope, events: list[Event]) -> int:
 
     async def act() -> int:
         removed = await outbox.forget(scope, events)
-        changes = {(UUID(event.payload["customer_id"]), event.payload["version"]) for event in removed if event.name == CHANGED}
-        return await reach.tell(scope, sorted(changes)) if changes else 0
+        return await reach.tell(scope, [(one.customer_id, one.version) for one in _changes(removed)])
 
-    return await in_transaction(scope, act)
+    if any(event.name == CHANGED for event in events) and await reach.is_possible(scope):
+        return await in_transaction(scope, act)
+    # A reward that becomes active only now is not told to those whose balances have changed before.
+    await outbox.forget(scope, events)
+    return 0
+
+
+class _Change(msgspec.Struct, frozen=True):
+    """What is told of a changed balance."""
+
+    customer_id: UUID
+    version: int
+
+
+def _changes(events: Sequence[Event]) -> list[_Change]:
+    return msgspec.convert([event.payload for event in events if event.name == CHANGED], list[_Change])
 
 
 async def _wake(scope: Scope, events: Sequence[Event]) -> None:
     """Start what the events ask for. Where balances have changed, checkout is to be told."""
     jobs = {WAKES[event.name] for event in events if event.name in WAKES}
-    changed = [UUID(event.payload["customer_id"]) for event in events if event.name == CHANGED]
-    if changed and await standings.mark(scope, changed):
+    changed = _changes(events)
+    if changed and await standings.mark(scope, {one.customer_id for one in changed}):
         jobs.add(WAKES["standing.changed"])
     for name in sorted(jobs):
         await asyncio.to_thread(broker.get_actor(name).send, str(scope.merchant_id))

@@ -67,8 +67,8 @@ async def claim(scope: Scope, kind: Kind, limit: int) -> list[Waiting]:
     return [Waiting(*row) for row in rows]
 
 
-async def work_off(scope: Scope, kind: Kind, waiting: Sequence[Waiting]) -> None:
-    """Book what claimed deliveries say and mark them done; those whose parent is not known are parked.
+async def work_off(scope: Scope, kind: Kind, waiting: Sequence[Waiting]) -> int:
+    """Book what claimed deliveries say and mark them done; those whose parent is not known are parked. Returns how many it woke.
 
     Precondition: the transaction that claimed them. What it books wakes those that were parked for it.
     Raises DomainError when one cannot be read: nothing of the batch is booked then, and the caller narrows it down.
@@ -78,11 +78,12 @@ async def work_off(scope: Scope, kind: Kind, waiting: Sequence[Waiting]) -> None
         here = await known(scope, _parents(kind, waiting))
         ready = [one for one in waiting if one.parent in here]
         orphans = [one for one in waiting if one.parent not in here]
+    woken = 0
     if ready:
         booked = await HANDLERS[kind](scope, ready)
         await _finish(scope, ready)
-        await wake(scope, booked)
-    await _park(scope, orphans)
+        woken = await wake(scope, booked)
+    return woken + await _park(scope, orphans)
 
 
 def _parents(kind: Kind, waiting: Sequence[Waiting]) -> set[str]:
@@ -107,38 +108,39 @@ async def _finish(scope: Scope, waiting: Sequence[Waiting]) -> None:
         )
 
 
-async def wake(scope: Scope, parents: Collection[str]) -> None:
-    """Make due what was parked for these orders and customers (`order_key`, `customer_key`).
+async def wake(scope: Scope, parents: Collection[str]) -> int:
+    """Make due what was parked for these orders and customers (`order_key`, `customer_key`). Returns how many deliveries.
 
     Precondition: the transaction in which they were booked, and after that. Who parks at the same time is waited for, or waits
     and looks again, so that nothing stays parked for something that is known.
     """
     if not parents:
-        return
+        return 0
     async with db.connection(scope) as connection:
         # By itself, so that the statement after it sees what was parked while this one waited.
         await connection.execute("select pg_advisory_xact_lock_shared(hashtextextended($1, 0))", _lock(scope))
-        await connection.execute(
+        status = await connection.execute(
             "update inbox set status = 'pending', due_at = $2 where merchant_id = $1 and status = 'parked' and parent = any ($3)",
             scope.merchant_id,
             scope.at,
             list(parents),
         )
+    return int(status.removeprefix("UPDATE "))
 
 
-async def _park(scope: Scope, waiting: Sequence[Waiting]) -> None:
-    """Set deliveries aside until their parents come; those whose parent has come in the meantime stay due."""
+async def _park(scope: Scope, waiting: Sequence[Waiting]) -> int:
+    """Set deliveries aside until their parents come. Those whose parent has come in the meantime stay due: returns how many."""
     if not waiting:
-        return
+        return 0
     async with db.connection(scope) as connection:
         # Whoever books a parent holds this lock until it can be seen: after it, `known` is the last word.
         await connection.execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", _lock(scope))
         here = await known(scope, {one.parent for one in waiting if one.parent is not None})
+        orphans = [one.webhook_id for one in waiting if one.parent not in here]
         await connection.execute(
-            "update inbox set status = 'parked' where merchant_id = $1 and webhook_id = any ($2)",
-            scope.merchant_id,
-            [one.webhook_id for one in waiting if one.parent not in here],
+            "update inbox set status = 'parked' where merchant_id = $1 and webhook_id = any ($2)", scope.merchant_id, orphans
         )
+    return len(waiting) - len(orphans)
 
 
 def _lock(scope: Scope) -> str:

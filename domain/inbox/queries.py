@@ -39,9 +39,10 @@ async def due(scope: Scope) -> list[Kind]:
         rows = await connection.fetch(
             """
             select k.kind from unnest($2::text[]) with ordinality as k (kind, place)
-            where exists (
-                select 1 from inbox i
-                where i.merchant_id = $1 and i.status = 'pending' and i.kind = k.kind and i.due_at <= $3
+            -- A limit, and not `exists`: that would be planned as a join that reads all that is pending.
+            where (
+                select true from inbox i
+                where i.merchant_id = $1 and i.status = 'pending' and i.kind = k.kind and i.due_at <= $3 limit 1
             )
             order by k.place
             """,

@@ -6,8 +6,13 @@ from uuid import UUID
 from domain import db, points
 from domain.points import POINTS_MAX, Crossing, Goal
 from domain.rewards.queries import TAKEN, offered, standing
-from domain.rewards.rules import RewardKind, obstacles
+from domain.rewards.rules import Definition, RewardKind, obstacles
 from domain.scope import Scope
+
+
+async def is_possible(scope: Scope) -> bool:
+    """Whether there is anything that a balance could come to now."""
+    return bool(await _open(scope))
 
 
 async def tell(scope: Scope, changes: Sequence[tuple[UUID, int]]) -> int:
@@ -16,13 +21,7 @@ async def tell(scope: Scope, changes: Sequence[tuple[UUID, int]]) -> int:
     Precondition: an open transaction, in which the changes' events are removed. Told are only rewards that the customer can take
     now. Paying with points has a rate and no cost, and is not told. Returns how many notices are new.
     """
-    anybody = standing(POINTS_MAX, 0)
-    open_ = {
-        row.id: definition
-        for row in await offered(scope)
-        if (definition := row.definition).kind is not RewardKind.PAY_WITH_POINTS
-        and not obstacles(definition, row.status, row.stock, anybody, scope.at)[0]
-    }
+    open_ = await _open(scope)
     goals = [Goal(reward_id, definition.points, definition.names) for reward_id, definition in open_.items()]
     found = await points.crossings(scope, changes, goals)
     limits = {
@@ -32,6 +31,17 @@ async def tell(scope: Scope, changes: Sequence[tuple[UUID, int]]) -> int:
     }
     over = await _over_limit(scope, found, limits)
     return await points.tell_reached(scope, [one for one in found if (one.customer_id, one.goal_id) not in over], goals)
+
+
+async def _open(scope: Scope) -> dict[UUID, Definition]:
+    """The rewards with a cost that anybody can take now, if they have the points."""
+    anybody = standing(POINTS_MAX, 0)
+    return {
+        row.id: definition
+        for row in await offered(scope)
+        if (definition := row.definition).kind is not RewardKind.PAY_WITH_POINTS
+        and not obstacles(definition, row.status, row.stock, anybody, scope.at)[0]
+    }
 
 
 async def _over_limit(scope: Scope, found: Sequence[Crossing], limits: dict[UUID, int]) -> set[tuple[UUID, UUID]]:

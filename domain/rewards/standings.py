@@ -1,6 +1,6 @@
 """What checkout is to know of customers: marked when it changes, written by the workers, never newer than the ledger."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -30,7 +30,7 @@ class Wanted:
     attempts: int
 
 
-async def mark(scope: Scope, customer_ids: Sequence[UUID]) -> bool:
+async def mark(scope: Scope, customer_ids: Collection[UUID]) -> bool:
     """Say that something about these customers has changed. Returns whether anybody must be told: only a shop with the app."""
     async with db.connection(scope) as connection:
         status = await connection.execute(
@@ -43,7 +43,7 @@ async def mark(scope: Scope, customer_ids: Sequence[UUID]) -> bool:
                 wanted = standings.wanted + 1, due_at = least(standings.due_at, excluded.due_at)
             """,
             scope.merchant_id,
-            sorted(set(customer_ids)),
+            list(set(customer_ids)),
             scope.at,
         )
     return status != "INSERT 0 0"

@@ -11,11 +11,13 @@ import pytest
 import redis.asyncio
 
 from domain import customers, db, points, scope
+from domain.scope import Scope
 from domain.settings import settings
 from tests.shop import NOON, Shop, order, rate
+from workers import inbox as inbox_module
 from workers import relay as relay_module
 from workers import sweeper
-from workers.inbox import work_off
+from workers.inbox import work_off, work_off_alone
 from workers.relay import relay
 
 
@@ -59,6 +61,43 @@ async def test_a_backlog_of_many_orders_is_exact(shop: Shop) -> None:
     await shop.work()
     for index, owner in enumerate(owners):
         assert await shop.balance(owner.id) == (sum(10 * number for number in range(index, 70, 7)), 0)
+
+
+async def test_who_rings_while_a_job_is_at_it_makes_that_one_look_again(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    await shop.publish(rate(10))
+    customer = await shop.customer()
+    rung: list[int] = []
+
+    async def relay_late(within: Scope) -> int:
+        """The first batch is booked, and the job will look no more, when another delivery comes and rings."""
+        if not rung:
+            rung.append(1)
+            await shop.deliver("orders/create", order(customer=customer.shopify_id))
+            await work_off_alone(shop.scope())
+            assert await shop.balance(customer.id) == (1000, 0), "this ring leaves the work to the job that runs"
+        return await relay(within)
+
+    monkeypatch.setattr(inbox_module, "relay", relay_late)
+    await shop.deliver("orders/create", order(customer=customer.shopify_id))
+    await work_off_alone(shop.scope())
+    assert await shop.balance(customer.id) == (2000, 0)
+
+
+async def test_a_job_that_fails_leaves_the_inbox_to_the_next_ring(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    await shop.publish(rate(10))
+    customer = await shop.customer()
+    await shop.deliver("orders/create", order(customer=customer.shopify_id))
+
+    async def away(within: Scope) -> int:
+        raise ConnectionError(str(within.merchant_id))
+
+    with monkeypatch.context() as broken:
+        broken.setattr(inbox_module, "relay", away)
+        with pytest.raises(ConnectionError):
+            await work_off_alone(shop.scope())
+    await shop.deliver("orders/create", order(customer=customer.shopify_id))
+    await work_off_alone(shop.scope())
+    assert await shop.balance(customer.id) == (2000, 0)
 
 
 async def test_one_bad_delivery_is_set_aside_and_the_others_are_booked(shop: Shop) -> None:
