@@ -14,9 +14,9 @@ from uuid import UUID
 
 import uvloop
 
-from benches.shop import Sample, booked_sample, customer_numbers, customer_uuid
+from benches.shop import Sample, booked_sample, customer_numbers, entry_of
 from domain import db, points, scope
-from domain.points import Entry, TransactionType
+from domain.points import Entry
 from domain.settings import settings
 
 
@@ -64,17 +64,7 @@ def _entries(given: argparse.Namespace, sample: Sample) -> Iterator[Entry]:
     number = given.first
     for customer in customer_numbers(given.kind, given.customers, given.first):
         number += 1
-        yield Entry(
-            customer_id=customer_uuid(customer),
-            type=TransactionType.EARN,
-            points=sample.entry["points"],
-            pending=0,
-            source="order",
-            external_id=str(number),
-            purpose="confirmed:1",
-            program_version=1,
-            trace=sample.entry["trace"],
-        )
+        yield entry_of(sample, customer, number)
 
 
 class Awarding:

@@ -58,6 +58,17 @@ def ring(merchant_ids: list[UUID], times: int = 1) -> None:
         job.send(str(merchant_id))
 
 
+async def tidy(database_url: str) -> None:
+    """Between the parts: no events that a worker would relay, and statistics as autovacuum brings them in time."""
+    connection = await asyncpg.connect(database_url)
+    try:
+        await connection.execute("truncate outbox")
+        await connection.execute("vacuum analyze")
+        await connection.execute("checkpoint")
+    finally:
+        await connection.close()
+
+
 async def until_empty(database_url: str) -> float:
     """Wait until no delivery is pending, and return the instant by `time.perf_counter`. Raises TimeoutError after 180 s."""
     connection = await asyncpg.connect(database_url, server_settings={"role": DISPATCHER_ROLE})

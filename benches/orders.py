@@ -1,4 +1,4 @@
-"""How many orders: `python -m benches.orders [--quick] [--json FILE]`. benches/README.md says what is measured, and how."""
+"""How many orders: `python -m benches.orders [--costs] [--quick] [--json FILE]`. benches/README.md says what is measured."""
 
 import argparse
 import asyncio
@@ -12,7 +12,7 @@ from uuid import UUID
 import asyncpg
 import uvloop
 
-from benches import backlog, deliveries, pgbench, report
+from benches import backlog, costs, deliveries, pgbench, report
 from benches.award import Awarding
 from benches.shop import Sample, booked_sample, open_shop
 from benches.stand import Stand, free_port, program, stand, wait_until_open
@@ -60,11 +60,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benches.orders", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a smoke run: every path once, figures without meaning")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures of all rounds to FILE")
+    parser.add_argument("--costs", action="store_true", help="instead: where an order's processor time goes, in microseconds")
     given = parser.parse_args()
     size = QUICK if given.quick else WHOLE
     with stand() as here:
         facts = asyncio.run(report.facts(here.database_url))
         report.show_facts(facts)
+        if given.costs:
+            found = uvloop.run(costs.measure(here, size.customers, size.backlog))
+            report.write(given.json, {"facts": facts, "costs_us": found})
+            return
         shops = asyncio.run(_open_shops(here, size))
         results = {
             "facts": facts,
@@ -83,17 +88,6 @@ async def _open_shops(here: Stand, size: Size) -> Shops:
         return Shops((first, second), await booked_sample(first.id))
     finally:
         await db.close_database()
-
-
-async def _tidy(database_url: str) -> None:
-    """Between the parts: no events that a worker would relay, and statistics as autovacuum brings them in time."""
-    connection = await asyncpg.connect(database_url)
-    try:
-        await connection.execute("truncate outbox")
-        await connection.execute("vacuum analyze")
-        await connection.execute("checkpoint")
-    finally:
-        await connection.close()
 
 
 def measure_deliveries(here: Stand, size: Size) -> dict[str, Any]:
@@ -160,6 +154,8 @@ async def _deliver(
     await asyncio.sleep(seconds)
     ended = await backlog.until_empty(here.database_url)
     run = await sending
+    # On a busy machine something may have come after the inbox was seen empty for a moment.
+    await backlog.until_empty(here.database_url)
     await backlog.check(here.database_url, merchant.id, first, len(run.answered))
     # The last sender may have been answered after the inbox was seen empty for a moment.
     ended = max(ended, *run.answered.values(), *run.heard.values())
@@ -174,7 +170,7 @@ def measure_award(here: Stand, shops: Shops, size: Size) -> dict[str, Any]:
     for kind in size.kinds:
         rates: Rates = defaultdict(list)
         script = pgbench.award_script(shops.sample, size.customers, kind)
-        asyncio.run(_tidy(here.database_url))
+        asyncio.run(backlog.tidy(here.database_url))
         for _ in range(size.rounds):
             for clients in size.clients:
                 rates[f"pgbench {clients}"].append(
@@ -232,7 +228,7 @@ def measure_backlog(here: Stand, shops: Shops, size: Size) -> dict[str, Any]:
     first = 2 * 10**12
     for kind in size.kinds:
         rates: Rates = defaultdict(list)
-        asyncio.run(_tidy(here.database_url))
+        asyncio.run(backlog.tidy(here.database_url))
         for _ in range(size.rounds):
             for clients in size.clients:
                 first += 10**9

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from domain import db, inbox, merchants, orders, programs, scope
 from domain.merchants import Merchant
+from domain.points import Entry, TransactionType
 from domain.programs import Definition
 
 ZIPF_EXPONENT = 1.1
@@ -109,6 +110,21 @@ async def booked_sample(merchant_id: UUID) -> Sample:
     assert order is not None, "the order was booked above"
     assert entry["points"] > 0, "the order is paid and has no hold"
     return Sample(dict(order), dict(entry))
+
+
+def entry_of(sample: Sample, customer: int, number: int) -> Entry:
+    """An entry as the first booking of the order with this number makes it."""
+    return Entry(
+        customer_id=customer_uuid(customer),
+        type=TransactionType.EARN,
+        points=sample.entry["points"],
+        pending=0,
+        source="order",
+        external_id=str(number),
+        purpose="confirmed:1",
+        program_version=1,
+        trace=sample.entry["trace"],
+    )
 
 
 def _amount(text: str) -> dict[str, object]:

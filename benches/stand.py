@@ -24,7 +24,7 @@ from migrations.run import migrate
 ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / ".loyalnest" / "bench"
 DATABASE = "loyalnest_bench"
-READY_TIMEOUT_S = 30
+READY_TIMEOUT_S = 90
 STOP_TIMEOUT_S = 20
 
 
@@ -115,7 +115,7 @@ def free_port(first: int) -> int:
 
 
 def wait_until_open(port: int, process: subprocess.Popen[bytes]) -> None:
-    """Return when the process listens on the port. Raises RuntimeError when it ends or takes longer than 30 s."""
+    """Return when the process listens on the port. Raises RuntimeError when it ends or takes longer than 90 s."""
     deadline = time.monotonic() + READY_TIMEOUT_S
     while time.monotonic() < deadline and process.poll() is None:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=2):
