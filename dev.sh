@@ -16,6 +16,7 @@ LoyalNest on this machine. Everything it makes lives in .venv/, target/ and .loy
   ./dev.sh test [pytest arguments]    run all tests, or those that the arguments choose
   ./dev.sh check                      ruff, basedpyright, import-linter, rustfmt, clippy, schema snapshot
   ./dev.sh schema                     print the GraphQL schema
+  ./dev.sh documents                  give the front ends' documents (schema/trusted/) their ids
   ./dev.sh doctor [--json]            say what is missing or wrong, and how to mend it
   ./dev.sh demo [--orders N] [--fast] send a day of orders and watch balances move
   ./dev.sh shopify [--hurry N]        a Shopify of our own for the demo's shops, with a checkout that sends its orders
@@ -50,7 +51,7 @@ case $command in
     help | -h | --help)
         help
         ;;
-    up | test | check | schema | demo | shopify | verify | orders-doctor | keys | trace | functions | psql)
+    up | test | check | schema | documents | demo | shopify | verify | orders-doctor | keys | trace | functions | psql)
         python=$(find_python)
         "$python" -m local.prepare
         exec .venv/bin/python -m local "$@"

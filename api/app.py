@@ -93,6 +93,7 @@ def create_app() -> Litestar:
         wake_due=Ring(wake_due),
         throttle=Throttle(configured.redis_url, configured.cost_bucket, configured.cost_restore_per_s),
         sockets=Sockets(),
+        any_documents=configured.documents == "any",
     )
 
     @asynccontextmanager

@@ -12,6 +12,7 @@ from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
 
 from api.context import caller_of, context_of
+from api.trusted import Asked, document_of
 from domain.errors import Code, DomainError
 from domain.log import log
 from schema.errors import formatted
@@ -23,16 +24,7 @@ COST_HEADER = "x-loyalnest-cost"
 ALLOWED = (OperationType.QUERY, OperationType.MUTATION)
 
 
-class GraphQLRequest(msgspec.Struct, rename="camel"):
-    """The body of a request, by the GraphQL-over-HTTP specification."""
-
-    query: str
-    variables: dict[str, Any] | None = None
-    operation_name: str | None = None
-    extensions: dict[str, Any] | None = None
-
-
-_decoder = msgspec.json.Decoder(GraphQLRequest)
+_decoder = msgspec.json.Decoder(Asked)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -45,16 +37,15 @@ async def graphql_http(request: Request[Any, Any, Any]) -> Response[bytes]:
         caller = await caller_of(request, request_id)
     except DomainError as error:
         return _refuse(401 if error.code is Code.UNAUTHENTICATED else 400, error.code, error.message, request_id)
-    if request.content_type[0] != "application/json":
-        return _refuse(400, Code.BAD_INPUT, "Send a JSON body: `Content-Type: application/json`.", request_id)
     try:
-        asked = _decoder.decode(await request.body())
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        return _refuse(400, Code.BAD_INPUT, 'Send a JSON object such as {"query": "{ program { id } }"}.', request_id)
+        asked = await _asked(request)
+        document = document_of(request, caller, asked)
+    except DomainError as error:
+        return _refuse(400, error.code, error.message, request_id)
     context = context_of(request, caller, request_id, told=request.headers.get(COST_HEADER) is not None)
     try:
         result = await schema.execute(
-            asked.query,
+            document.text,
             variable_values=asked.variables,
             context_value=context,
             operation_name=asked.operation_name,
@@ -69,10 +60,21 @@ async def graphql_http(request: Request[Any, Any, Any]) -> Response[bytes]:
         request_id=request_id,
         merchant_id=str(caller.merchant_id),
         actor=str(caller.actor),
+        document=document.name,
         ms=round((perf_counter() - begun) * 1000, 1),
         codes=[(error.extensions or {}).get("code") for error in result.errors or ()],
     )
     return _answer(result)
+
+
+async def _asked(request: Request[Any, Any, Any]) -> Asked:
+    """The body. Raises BAD_INPUT."""
+    if request.content_type[0] != "application/json":
+        raise DomainError("Send a JSON body: `Content-Type: application/json`.")
+    try:
+        return _decoder.decode(await request.body())
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise DomainError('Send a JSON object such as {"query": "{ program { id } }"}.') from error
 
 
 def _answer(result: ExecutionResult) -> Response[bytes]:

@@ -15,6 +15,7 @@ from schema.doorbell import Doorbell
 class Process:
     """The doorbell that sockets wait at, the rings that tell the workers of news, the callers' allowances and their sockets.
 
+    any_documents: whether customers and staff may send documents of their own.
     wake_due: has the workers look for all that can be due at a merchant, whose clock has been advanced.
     """
 
@@ -24,6 +25,7 @@ class Process:
     wake_due: Ring
     throttle: Throttle
     sockets: Sockets
+    any_documents: bool
 
 
 def process_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Process:

@@ -20,6 +20,7 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.types import Connec
 from api.auth import Caller, on_time
 from api.context import address_of, caller_of, context_of
 from api.process import process_of
+from api.trusted import Asked, document_of
 from domain import scope
 from domain.errors import Code, DomainError
 from domain.identifiers import new_id
@@ -112,12 +113,22 @@ class Handler(BaseGraphQLTransportWSHandler[Any, Any]):
         """Begin an operation, unless too many are going on, by the merchant's clock as it is now: a sandbox's may have moved."""
         if self.connection_acknowledged and len(self.operations) >= SUBSCRIPTIONS_MAX and message["id"] not in self.operations:
             text = f"A socket has at most {SUBSCRIPTIONS_MAX} operations at a time."
-            payload: Any = [formatted(Code.THROTTLED, text, self.context.scope.request_id)]
-            await self.send_message({"id": message["id"], "type": "error", "payload": payload})
+            await self._refuse(message, Code.THROTTLED, text)
             return
         if self._socket_context.caller is not None:
             self._socket_context.caller = await on_time(self._socket_context.caller)
+            try:
+                asked = msgspec.convert(message["payload"], Asked)
+                document = document_of(self._socket_context.socket, self._socket_context.caller, asked)
+            except DomainError as error:
+                await self._refuse(message, error.code, error.message)
+                return
+            message["payload"]["query"] = document.text
         await super().handle_subscribe(message)
+
+    async def _refuse(self, message: SubscribeMessage, code: Code, text: str) -> None:
+        payload: Any = [formatted(code, text, self.context.scope.request_id)]
+        await self.send_message({"id": message["id"], "type": "error", "payload": payload})
 
     async def shutdown(self) -> None:
         """End the operations, and the watch with them."""
@@ -138,12 +149,6 @@ class Handler(BaseGraphQLTransportWSHandler[Any, Any]):
 
 def _socket_context(socket: Socket) -> SocketContext:
     return SocketContext(socket)
-
-
-class _Payload(msgspec.Struct):
-    query: str
-    variables: dict[str, Any] | None = None
-    operationName: str | None = None  # noqa: N815 -- the protocol's own name
 
 
 class _Message(msgspec.Struct):
@@ -194,7 +199,7 @@ class GraphQLSocket(GraphQLController[Any, Any]):
             if checked.type == "subscribe":
                 if checked.id is None:
                     raise msgspec.ValidationError("a subscription needs an id")
-                msgspec.convert(checked.payload, _Payload)
+                msgspec.convert(checked.payload, Asked)
             elif checked.type == "complete" and checked.id is None:
                 raise msgspec.ValidationError("a completion needs an id")
         except (msgspec.DecodeError, RecursionError) as error:

@@ -49,6 +49,7 @@ def stand() -> Generator[Stand, None, None]:
                 "DATABASE_URL": database_url,
                 "REDIS_URL": found.redis_url,
                 "LOYALNEST_ENVIRONMENT": "development",
+                "LOYALNEST_DOCUMENTS": "any",
                 # A bench asks faster than any client may; benches/doors.py measures what the allowances cost.
                 "LOYALNEST_COST_BUCKET": "1000000000",
                 "LOYALNEST_COST_RESTORE_PER_S": "1000000000",

@@ -16,6 +16,8 @@ class Settings(BaseSettings):
     database_url: str = Field(validation_alias="DATABASE_URL")
     redis_url: str = Field(validation_alias="REDIS_URL")
     environment: Literal["development", "production"] = Field(default="production", validation_alias="LOYALNEST_ENVIRONMENT")
+    documents: Literal["trusted", "any"] = Field(default="trusted", validation_alias="LOYALNEST_DOCUMENTS")
+    """Whether customers and staff may send documents of their own, or only name those of our front ends (docs/adr/0026)."""
     port: int = Field(default=8000, validation_alias="LOYALNEST_PORT")
     pool_size: int = Field(default=10, ge=1, validation_alias="LOYALNEST_POOL_SIZE")
     cost_bucket: int = Field(default=1_000, ge=1_000, validation_alias="LOYALNEST_COST_BUCKET")

@@ -52,6 +52,12 @@ def schema() -> None:
     raise typer.Exit(subprocess.run([str(PYTHON), "-m", "schema"], check=False, cwd=ROOT).returncode)
 
 
+@app.command()
+def documents() -> None:
+    """Write the manifests of the documents that our front ends name by their ids."""
+    raise typer.Exit(subprocess.run([str(PYTHON), "-m", "schema.trusted"], check=False, cwd=ROOT).returncode)
+
+
 @app.command("doctor")
 def examine(
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,

@@ -21,6 +21,8 @@ def environment(servers: Servers, port: int) -> dict[str, str]:
     """All variables for the API and the workers. What the user has set already, wins."""
     return {
         "LOYALNEST_ENVIRONMENT": "development",
+        # Whoever tries the API out has questions of their own.
+        "LOYALNEST_DOCUMENTS": "any",
         # The demo's shops are ours alone: what is said to Shopify on this machine never leaves it (./dev.sh shopify).
         "LOYALNEST_SHOPIFY_URL": f"http://127.0.0.1:{STAND_IN_PORT}/{{shop}}",
         "LOYALNEST_PUBLIC_URL": f"http://127.0.0.1:{port}",

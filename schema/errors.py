@@ -19,6 +19,8 @@ _DESCRIPTIONS = {
     Code.UNAUTHENTICATED: "The credential is missing, expired or not valid.",
     Code.FORBIDDEN: "The credential is valid but does not open this field.",
     Code.TOO_LARGE: "The request's body is larger than the server reads.",
+    Code.DOCUMENT_REQUIRED: "Customers and staff name a document of our own by its id here, and do not send a text of theirs.",
+    Code.DOCUMENT_UNKNOWN: "No document has this id.",
     Code.COST_EXCEEDED: "The operation is too long, too deep or too dear, whoever asks. Ask for less at a time.",
     Code.THROTTLED: "The allowance is used up for the moment. `extensions.cost.throttleStatus` says how fast it comes back.",
     Code.INTERNAL: "A fault of ours. The request id finds it in the logs.",

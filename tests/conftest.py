@@ -41,6 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
         # A database of its own there too, so that the workers of two runs do not take each other's messages.
         REDIS_URL=f"{running.redis_url.rpartition('/')[0]}/{1 + secrets.randbelow(15)}",
         LOYALNEST_ENVIRONMENT="development",
+        LOYALNEST_DOCUMENTS="any",
         # Tests ask faster than any client may; those of the allowances have buckets of their own.
         LOYALNEST_COST_BUCKET="1000000000",
         LOYALNEST_COST_RESTORE_PER_S="1000000000",
