@@ -12,10 +12,11 @@ from litestar import WebSocket, websocket
 from litestar.di import NamedDependency, Provide
 from litestar.types import Dependencies
 from strawberry.exceptions import ConnectionRejectionError
+from strawberry.http.exceptions import WebSocketDisconnected
 from strawberry.litestar.controller import GraphQLController
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
-from strawberry.subscriptions.protocols.graphql_transport_ws.types import ConnectionInitMessage, SubscribeMessage
+from strawberry.subscriptions.protocols.graphql_transport_ws.types import ConnectionInitMessage, Message, SubscribeMessage
 
 from api.auth import Caller, on_time
 from api.context import address_of, caller_of, context_of
@@ -35,6 +36,9 @@ INIT_WAIT = timedelta(seconds=5)
 SUBSCRIPTIONS_MAX = 100
 EXPIRED = 4401
 TRY_LATER = 1013
+STALLED = 4440
+STALLED_AFTER_S = 10.0
+"""How long a message may wait for a peer that does not read. The server's own pings wait behind it, and would wait for ever."""
 RECHECK_S = 5.0
 """How long a socket may outlive its revoked credential."""
 
@@ -48,7 +52,7 @@ class SocketContext:
         self.caller: Caller | None = None
         self.address = address_of(socket)
         self.credential: str | None = None
-        self._request_id = str(new_id())
+        self.request_id = str(new_id())
 
     async def admit(self) -> None:
         """Take the credential from the first message, or from the handshake's headers. Raises its refusal."""
@@ -56,7 +60,7 @@ class SocketContext:
         credential = f"{caller.merchant_id}/{caller.actor}"
         process_of(self.socket).sockets.admit(self.address, credential)
         self.caller, self.credential = caller, credential
-        log.info("socket.admitted", request_id=self._request_id, merchant_id=str(caller.merchant_id), actor=str(caller.actor))
+        log.info("socket.admitted", request_id=self.request_id, merchant_id=str(caller.merchant_id), actor=str(caller.actor))
 
     async def still_valid(self) -> bool:
         """Whether the credential would be taken again, for as much as before: it may have been revoked, or the role taken."""
@@ -78,20 +82,24 @@ class SocketContext:
         authorization, shop = given.get("authorization"), given.get("shop")
         return await caller_of(
             self.socket,
-            self._request_id,
+            self.request_id,
             authorization if isinstance(authorization, str) else None,
             shop if isinstance(shop, str) else None,
         )
 
     def operation(self, caller: Caller) -> Context:
         """The context of one operation: it begins now, and has read nothing yet."""
-        return context_of(self.socket, caller, self._request_id)
+        return context_of(self.socket, caller, self.request_id)
 
 
 class Handler(BaseGraphQLTransportWSHandler[Any, Any]):
     """Strawberry's handler, which gives every operation a context of its own, and ends with the credential."""
 
     _watch: "asyncio.Task[None] | None" = None
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._sending = asyncio.Lock()
 
     @property
     def context(self) -> Any:
@@ -130,6 +138,26 @@ class Handler(BaseGraphQLTransportWSHandler[Any, Any]):
         payload: Any = [formatted(code, text, self.context.scope.request_id)]
         await self.send_message({"id": message["id"], "type": "error", "payload": payload})
 
+    async def send_message(self, message: Message) -> None:
+        """Send, and close when the peer does not read: what waits for it is then one message for each of its operations."""
+        # One at a time: the server's protocol takes it for a bug when two wait for one peer.
+        async with self._sending:
+            try:
+                async with asyncio.timeout(STALLED_AFTER_S):
+                    await super().send_message(message)
+            except TimeoutError:
+                log.warning("socket.stalled", request_id=self._socket_context.request_id, operations=len(self.operations))
+                await self.websocket.close(code=STALLED, reason="Messages are not read")
+                raise WebSocketDisconnected from None
+            except (OSError, RuntimeError) as error:
+                # The server's words for a connection that has just been lost or closed, where Strawberry expects Litestar's.
+                raise WebSocketDisconnected from error
+
+    async def handle_task_exception(self, error: Exception) -> None:
+        """Log a bug. That the client has gone is none."""
+        if not isinstance(error, WebSocketDisconnected):
+            log.error("socket.bug", request_id=self._socket_context.request_id, exc_info=error)
+
     async def shutdown(self) -> None:
         """End the operations, and the watch with them."""
         if self._watch is not None:
@@ -144,7 +172,11 @@ class Handler(BaseGraphQLTransportWSHandler[Any, Any]):
             expired = caller.expires_at is not None and caller.expires_at <= scope.now()
             if expired or (caller.revocable and not await self._socket_context.still_valid()):
                 break
-        await self.websocket.close(code=EXPIRED, reason="The credential has expired")
+        # Nothing more is told, and what waits for a peer that does not read waits no longer.
+        for operation_id in list(self.operations):
+            await self.cleanup_operation(operation_id)
+        async with self._sending:
+            await self.websocket.close(code=EXPIRED, reason="The credential has expired")
 
 
 def _socket_context(socket: Socket) -> SocketContext:

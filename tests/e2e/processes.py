@@ -7,8 +7,9 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Self
 
 import httpx
@@ -35,6 +36,8 @@ class Running:
     port: int
     environment: dict[str, str]
     processes: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
+    logs: Path | None = None
+    """Where what they say is written, a file for each; without it they say it to whoever runs the tests."""
 
     @property
     def url(self) -> str:
@@ -43,7 +46,11 @@ class Running:
 
     def start(self, module: str) -> None:
         """Start `python -m module`."""
-        self.processes[module] = subprocess.Popen([sys.executable, "-m", module], cwd=ROOT, env=self.environment)
+        with ExitStack() as opened:
+            log = None if self.logs is None else opened.enter_context((self.logs / f"{module}.log").open("ab"))
+            self.processes[module] = subprocess.Popen(
+                [sys.executable, "-m", module], cwd=ROOT, env=self.environment, stdout=log, stderr=log
+            )
 
     def kill(self, module: str) -> None:
         """Kill it as a power cut would."""
