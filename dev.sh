@@ -15,6 +15,8 @@ LoyalNest on this machine. Everything it makes lives in .venv/, target/ and .loy
   ./dev.sh down                       stop everything; the data stays
   ./dev.sh test [pytest arguments]    run all tests, or those that the arguments choose
   ./dev.sh check                      ruff, basedpyright, import-linter, rustfmt, clippy, schema snapshot
+  ./dev.sh audit                      ask whether a locked package of Python or Rust has a known vulnerability;
+                                      exit code 3: not all could be asked
   ./dev.sh schema                     print the GraphQL schema
   ./dev.sh documents                  give the front ends' documents (schema/trusted/) their ids
   ./dev.sh doctor [--json]            say what is missing or wrong, and how to mend it
@@ -51,7 +53,7 @@ case $command in
     help | -h | --help)
         help
         ;;
-    up | test | check | schema | documents | demo | shopify | verify | orders-doctor | keys | trace | functions | psql)
+    up | test | check | audit | schema | documents | demo | shopify | verify | orders-doctor | keys | trace | functions | psql)
         python=$(find_python)
         "$python" -m local.prepare
         exec .venv/bin/python -m local "$@"

@@ -41,6 +41,8 @@ STALLED_AFTER_S = 10.0
 """How long a message may wait for a peer that does not read. The server's own pings wait behind it, and would wait for ever."""
 RECHECK_S = 5.0
 """How long a socket may outlive its revoked credential."""
+pause = asyncio.sleep
+"""How the watch of a credential waits: a test lets its own time pass."""
 
 
 class SocketContext:
@@ -168,7 +170,7 @@ class Handler(BaseGraphQLTransportWSHandler[Any, Any]):
         """Close when the credential expires, or soon after it was revoked."""
         while True:
             left = RECHECK_S if caller.expires_at is None else (caller.expires_at - scope.now()).total_seconds()
-            await asyncio.sleep(min(left, RECHECK_S) if caller.revocable else left)
+            await pause(min(left, RECHECK_S) if caller.revocable else left)
             expired = caller.expires_at is not None and caller.expires_at <= scope.now()
             if expired or (caller.revocable and not await self._socket_context.still_valid()):
                 break

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from local import checks, doctor, postgres, running, servers, tests
+from local import audit, checks, doctor, postgres, running, servers, tests
 from local.configuration import environment
 from local.errors import LocalError
 from local.prepare import HOME, PYTHON, ROOT, tool_environment
@@ -44,6 +44,12 @@ def down() -> None:
 def check() -> None:
     """Run every tool that reads the code."""
     raise typer.Exit(checks.check())
+
+
+@app.command("audit")
+def examine_packages() -> None:
+    """Ask whether a locked package has a known vulnerability."""
+    raise typer.Exit(audit.audit())
 
 
 @app.command()

@@ -36,14 +36,14 @@ class Serving:
         """How many bytes wait in this process for each client."""
         return [one.transport.get_write_buffer_size() for one in self._server.server_state.connections]
 
-    async def admitted(self, token: str) -> Client:
-        """A client whose credential was taken."""
+    async def admitted(self, token: str, **payload: str) -> Client:
+        """A client whose credential was taken. payload: what the first message says besides."""
         own = sockets.socket()
         own.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, BUFFER)
         own.setblocking(False)
         await asyncio.get_running_loop().sock_connect(own, ("127.0.0.1", self._port))
         client = await websockets.connect(self.url, sock=own, subprotocols=PROTOCOL, max_size=None, compression=None)
-        await say(client, type="connection_init", payload={"authorization": f"Bearer {token}"})
+        await say(client, type="connection_init", payload={"authorization": f"Bearer {token}", **payload})
         assert (await heard(client))["type"] == "connection_ack"
         return client
 
@@ -70,8 +70,8 @@ async def until(holds: Callable[[], bool]) -> None:
 
 
 def running() -> Counter[str]:
-    """The tasks of this process, by what they run."""
-    return Counter(task.get_coro().__qualname__ for task in asyncio.all_tasks())  # type: ignore[union-attr]
+    """The tasks of this process but the one that asks, by what they run."""
+    return Counter(task.get_coro().__qualname__ for task in asyncio.all_tasks() - {asyncio.current_task()})  # type: ignore[union-attr]
 
 
 async def say(client: Client, **message: Any) -> None:

@@ -18,7 +18,7 @@ from domain.points import Entry, TransactionType
 from tests.api.serving import PATIENCE_S, Client, Serving, heard, running, say, serving, until
 from tests.shop import Shop, rate
 
-# The newer implementation of the server is not measured with peers that do not read yet: api/__main__.py.
+# uvicorn announces another implementation: api/__main__.py says why it has to wait.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 OPERATIONS = 1_500
 PER_SOCKET = 25
