@@ -9,7 +9,7 @@ import msgspec
 
 from domain import db
 from domain.identifiers import new_id
-from domain.scope import NOBODY, Scope
+from domain.scope import NOBODY, Door, Scope
 
 _COLUMNS = "id, at, actor, action, subject, before::text as before, after::text as after, request_id, origin"
 
@@ -74,6 +74,12 @@ async def record(scope: Scope, action: str, subject: str, *, before: object = No
                 scope.merchant_id,
                 *given,
             )
+
+
+async def record_for_others(scope: Scope, action: str, subject: str, *, before: object = None, after: object = None) -> None:
+    """As `record`, but not for what customers do themselves: that is told by their own account."""
+    if scope.actor.door is not Door.CUSTOMER:
+        await record(scope, action, subject, before=before, after=after)
 
 
 async def page(scope: Scope, wanted: Filter, first: int, after: UUID | None) -> list[Entry]:

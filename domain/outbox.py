@@ -15,9 +15,16 @@ class Event(msgspec.Struct, frozen=True):
     name: str
     payload: dict[str, Any]
 
+    @property
+    def request_id(self) -> str:
+        """The request that caused it; empty for what the ledger itself tells, and for our own work."""
+        return self.payload.get("request_id", "")
+
 
 async def add(scope: Scope, name: str, **payload: Any) -> None:
-    """Leave an event in the command's transaction. Precondition: an open transaction."""
+    """Leave an event in the command's transaction, with the request that caused it. Precondition: an open transaction."""
+    if scope.request_id:
+        payload["request_id"] = scope.request_id
     async with db.connection(scope) as connection:
         await connection.execute(
             "insert into outbox (merchant_id, event, payload, created_at) values ($1, $2, $3, $4)",

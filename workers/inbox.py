@@ -102,6 +102,10 @@ async def _batch(within: Scope, kind: Kind, limit: int) -> _Worked | None:
             return None
         await _set_aside(within, waiting[0], error)
         woken = 0
+    else:
+        if waiting:
+            causes = sorted({one.request_id for one in waiting})
+            log.info("inbox.worked", merchant_id=str(within.merchant_id), kind=kind.value, size=len(waiting), request_ids=causes)
     return _Worked(len(waiting), woken)
 
 
@@ -115,6 +119,7 @@ async def _set_aside(within: Scope, one: Waiting, error: Exception) -> None:
         "inbox.set_aside",
         merchant_id=str(within.merchant_id),
         webhook_id=one.webhook_id,
+        request_ids=[one.request_id],
         topic=one.topic,
         failure=failure.code,
         path=failure.path,

@@ -9,6 +9,7 @@ import msgspec
 import redis.asyncio
 
 from domain import outbox
+from domain.log import log
 from domain.outbox import Event
 from domain.rewards import reach, standings
 from domain.scope import Scope
@@ -48,6 +49,8 @@ async def relay(scope: Scope) -> int:
         ]
         await _redis().publish(CHANNEL, msgspec.json.encode(doorbells))
         await _wake(scope, events)
+        if causes := sorted({event.request_id for event in events} - {""}):
+            log.info("outbox.relayed", merchant_id=str(scope.merchant_id), request_ids=causes)
         told = await _forget(scope, events)
         sent += len(events)
         if len(events) < BATCH and not told:
@@ -82,12 +85,16 @@ def _changes(events: Sequence[Event]) -> list[_Change]:
 
 async def _wake(scope: Scope, events: Sequence[Event]) -> None:
     """Start what the events ask for. Where balances have changed, checkout is to be told."""
-    jobs = {WAKES[event.name] for event in events if event.name in WAKES}
+    jobs: dict[str, set[str]] = {}
+    for event in events:
+        if event.name in WAKES:
+            jobs.setdefault(WAKES[event.name], set()).add(event.request_id)
     changed = _changes(events)
     if changed and await standings.mark(scope, {one.customer_id for one in changed}):
-        jobs.add(WAKES["standing.changed"])
+        jobs.setdefault(WAKES["standing.changed"], set())
     for name in sorted(jobs):
-        await asyncio.to_thread(broker.get_actor(name).send, str(scope.merchant_id))
+        given = {"causes": causes} if (causes := sorted(jobs[name] - {""})) else {}
+        await asyncio.to_thread(broker.get_actor(name).send, str(scope.merchant_id), **given)
 
 
 async def _relay(scope: Scope) -> None:

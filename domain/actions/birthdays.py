@@ -14,7 +14,7 @@ from domain.actions.persons import earner
 from domain.actions.rules import Claim, InvalidDate, Kind
 from domain.programs import BirthdayRule, ProgramVersion
 from domain.programs.actions import LEAD_DAYS_MIN
-from domain.scope import Door, Scope
+from domain.scope import Scope
 from domain.seal import seal, unseal
 
 YEAR_MIN = 1900
@@ -76,9 +76,8 @@ async def set_birthday(scope: Scope, *, customer_id: UUID, month: int, day: int,
     given = await _gifts(scope, [customer_id])
     due_at = calendar.day_start(_next_day(_behind(changed, given.get(customer_id), zone), scope.at, _lead(live), zone), zone)
     await _keep(scope, customer_id, changed, {"set_at": scope.at, "changes": changes, "due_at": due_at})
-    if scope.actor.door is not Door.CUSTOMER:
-        subject = f"gid://loyalnest/Customer/{customer_id}"
-        await audit.record(scope, "customer_birthday.set", subject, after={"changes": changes})
+    subject = f"gid://loyalnest/Customer/{customer_id}"
+    await audit.record_for_others(scope, "customer_birthday.set", subject, after={"changes": changes})
     return Birthday(customer_id, month, day, year, changes, scope.at, due_at)
 
 

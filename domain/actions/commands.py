@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from domain import idempotency, points, programs
+from domain import audit, idempotency, points, programs
 from domain.actions.claims import all_of, book, by_keys, capped, judged
 from domain.actions.persons import earner
 from domain.actions.rules import Claim, Kind, NotOffered, check_instant, check_name
@@ -68,9 +68,11 @@ async def record_event(
     if version is not None and rule is not None:
         zone = version.definition.time_zone
         claim = await capped(scope, claim, zone, per_day=rule.per_day, per_life=rule.per_life)
-    booked = await book(scope, [claim])
+    booked = (await book(scope, [claim]))[event_id]
     await idempotency.remember(scope, remembered, "eventRecord", given, event_id)
-    return booked[event_id]
+    after = {"event": event_id, "name": name, "points": booked.deserved}
+    await audit.record_for_others(scope, "event.recorded", f"gid://loyalnest/Customer/{owner}", after=after)
+    return booked
 
 
 def _claim(scope: Scope, kind: Kind, key: str, owner: UUID, told_of: UUID, rule: str, occurred_at: datetime) -> Claim:

@@ -11,7 +11,7 @@ import msgspec
 from loyalty_native import Evaluation, LoyaltyError
 from loyalty_native import Order as CoreOrder
 
-from domain import calendar, customers, db, money, points, programs
+from domain import audit, calendar, customers, db, money, points, programs
 from domain.actions.claims import book, by_keys
 from domain.actions.goals import Spending, count
 from domain.actions.persons import earners
@@ -108,6 +108,8 @@ async def sync(scope: Scope, entries: Sequence[TillEntry]) -> list[Answer]:
         outcomes.append((one.client_id, Outcome.ACCEPTED if earlier is None else Outcome.DUPLICATE, None))
     await _keep(scope, fresh)
     await _settle(scope, {row[2] for row in fresh})
+    if fresh:
+        await audit.record_for_others(scope, "till_entries.synced", "till", after={"clientIds": [row[0] for row in fresh]})
     claims = await by_keys(scope, Kind.SALE, {row[2] for row in known.values()})
     return [
         Answer(client_id, outcome, refusal, None if refusal or client_id not in known else claims.get(known[client_id][2]))

@@ -8,7 +8,7 @@ from domain.scope import Scope
 
 
 class Waiting(msgspec.Struct, frozen=True):
-    """A delivery that is to be worked off. Its parent, if its kind has one, is known."""
+    """A delivery that is to be worked off. Its parent, if its kind has one, is known. request_id: the request that brought it."""
 
     webhook_id: str
     topic: str
@@ -16,6 +16,7 @@ class Waiting(msgspec.Struct, frozen=True):
     payload: str
     profile: bytes | None
     attempts: int
+    request_id: str
 
 
 Handler = Callable[[Scope, Sequence[Waiting]], Awaitable[Collection[str]]]

@@ -62,6 +62,8 @@ async def redeem(scope: Scope, *, customer_id: UUID, reward_id: UUID, idempotenc
     await _take_one(scope, wanted)
     kept = await _keep(scope, wanted, customer_id, redemption_id, position)
     await outbox.add(scope, "redemption.held", customer_id=str(customer_id), version=position)
+    after = {"customerId": str(customer_id), "rewardId": str(reward_id), "points": definition.points}
+    await audit.record_for_others(scope, "reward.redeemed", f"gid://loyalnest/Redemption/{redemption_id}", after=after)
     await idempotency.remember(scope, idempotency_key, "rewardRedeem", given, msgspec.json.encode(kept).decode())
     return kept
 

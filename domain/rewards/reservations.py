@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from domain import customers, db, idempotency, outbox
+from domain import audit, customers, db, idempotency, outbox
 from domain.errors import Code, DomainError, NotFound
 from domain.identifiers import new_id
 from domain.points import POINTS_MAX
@@ -78,6 +78,8 @@ async def reserve(scope: Scope, *, customer_id: UUID, points: int, idempotency_k
     kept = Reservation(*row)
     await standings.mark(scope, [customer_id])
     await outbox.add(scope, "standing.changed", customer_id=str(customer_id), version=position)
+    after = {"customerId": str(customer_id), "points": points}
+    await audit.record_for_others(scope, "points.reserved", f"gid://loyalnest/PointsReservation/{reservation_id}", after=after)
     await idempotency.remember(scope, idempotency_key, "pointsReserve", given, msgspec.json.encode(kept).decode())
     return kept
 
@@ -109,6 +111,8 @@ async def release(scope: Scope, reservation_id: UUID, *, customer_id: UUID | Non
     assert row is not None, "the row is locked above"
     await standings.mark(scope, [kept.customer_id])
     await outbox.add(scope, "standing.changed", customer_id=str(kept.customer_id), version=kept.position)
+    told = {"before": {"status": kept.status}, "after": {"status": "leaving"}}
+    await audit.record_for_others(scope, "reservation.released", f"gid://loyalnest/PointsReservation/{reservation_id}", **told)
     return Reservation(*row)
 
 

@@ -43,7 +43,7 @@ def logged() -> Iterator[list[str]]:
     processors = structlog.get_config()["processors"]
     kept = list(processors)
     # In place, because a logger that was used before holds this very list.
-    processors[:] = [_Events(lines)]
+    processors[:] = [structlog.contextvars.merge_contextvars, _Events(lines)]
     logging.getLogger().addHandler(handler)
     try:
         yield lines
