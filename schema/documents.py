@@ -6,6 +6,7 @@ from typing import Any
 
 from graphql import (
     DocumentNode,
+    FieldsOnCorrectTypeRule,
     GraphQLError,
     GraphQLSchema,
     OperationDefinitionNode,
@@ -41,6 +42,8 @@ REFUSED_COST = 10
 overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = 1_000
 
 RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
+FIRST_RULES = (FieldsOnCorrectTypeRule,)
+"""What stops at the first unknown fields. Other rules walk the whole operation before any field of it is looked at."""
 NO_OPERATION = parse("{ __typename }")
 
 
@@ -118,9 +121,10 @@ def _prepare(schema: GraphQLSchema, text: str) -> Prepared:
         raise Unreadable([_refusal(error)]) from error
     except RecursionError as error:
         raise Unreadable([_refusal(TooComplex("The document is nested deeper than it can be read."))]) from error
-    errors = validate(schema, document, RULES, max_errors=ERRORS_MAX, hide_suggestions=True)
-    if errors:
-        raise Unreadable(errors)
+    for rules in (FIRST_RULES, RULES):
+        errors = validate(schema, document, rules, max_errors=ERRORS_MAX, hide_suggestions=True)
+        if errors:
+            raise Unreadable(errors)
     return prepared
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from graphql import GraphQLError, OperationDefinitionNode, get_introspection_query, parse
+from graphql import GraphQLError, NoUnusedVariablesRule, OperationDefinitionNode, get_introspection_query, parse
 
 from domain.errors import DomainError
 from schema import documents
@@ -101,6 +101,25 @@ async def test_a_bomb_is_refused(shop: Shop, name: str, capsys: pytest.CaptureFi
     [line] = capsys.readouterr().out.splitlines()
     assert "graphql.answered" in line
     assert len(line) < 400
+
+
+def test_reading_ends_at_the_first_unknown_fields(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many there are, few are looked at: the rules that walk whole operations do not begin."""
+    begun: list[str] = []
+
+    class Walking(NoUnusedVariablesRule):
+        def __init__(self, context: Any) -> None:
+            begun.append("it walks")
+            super().__init__(context)
+
+    monkeypatch.setattr(documents, "RULES", (Walking,))
+    with pytest.raises(Unreadable) as refused:
+        prepare(CORE, BOMBS["unknown fields"][0])
+    messages = [error.message for error in refused.value.errors]
+    assert messages[:3] == [f"Cannot query field 'f{number}' on type 'Query'." for number in range(3)]
+    assert (len(messages), begun) == (4, [])
+    prepare(CORE, "{ program { id version } } # that nobody has read yet")
+    assert begun == ["it walks"]
 
 
 def test_the_usual_tools_may_ask_what_there_is() -> None:
