@@ -14,6 +14,7 @@ from litestar.types import Message, Scope
 from api import health
 from api.doorbells import listen
 from api.graphql import graphql_http
+from api.install import INSTALL_ROUTES
 from api.playground import playground_routes
 from api.process import Process
 from api.reviews import judgeme_webhook, yotpo_webhook
@@ -28,6 +29,7 @@ from domain.errors import Code
 from domain.identifiers import new_id
 from domain.log import configure, log
 from domain.settings import settings
+from integrations.shopify import Shopify
 from schema.doorbell import Doorbell
 from schema.errors import formatted
 from workers.due import wake_due
@@ -36,8 +38,9 @@ from workers.relay import relay_outbox
 
 REQUEST_ID_HEADER = "x-request-id"
 ANYWHERE = CORSConfig(
-    # Shops have domains of their own and extensions have none, and no credential is ever sent by itself: there is no cookie, so
-    # that a page can do with an answer only what it could have done with the token that it holds.
+    # Shops have domains of their own and extensions have none, and no credential is ever sent by itself, so that a page can do
+    # with an answer only what it could have done with the token that it holds. The one cookie is read where Shopify sends a
+    # merchant back, and nowhere else.
     allow_origins=["*"],
     allow_methods=["GET", "POST", "DELETE"],
     allow_headers=["authorization", "content-type", "x-loyalnest-cost", "x-loyalnest-shop"],
@@ -94,6 +97,7 @@ def create_app() -> Litestar:
         throttle=Throttle(configured.redis_url, configured.cost_bucket, configured.cost_restore_per_s),
         sockets=Sockets(),
         any_documents=configured.documents == "any",
+        shopify=Shopify(),
     )
 
     @asynccontextmanager
@@ -113,6 +117,7 @@ def create_app() -> Litestar:
             for task in tasks:
                 with suppress(asyncio.CancelledError):
                     await task
+            await process.shopify.close()
             await process.throttle.close()
             await db.close_database()
 
@@ -124,6 +129,7 @@ def create_app() -> Litestar:
             judgeme_webhook,
             yotpo_webhook,
             *TOKEN_ROUTES,
+            *INSTALL_ROUTES,
             health.live,
             health.ready,
             *(playground_routes() if configured.environment == "development" else ()),

@@ -8,6 +8,7 @@ from litestar.connection import ASGIConnection
 from api.ring import Ring
 from api.sockets import Sockets
 from api.throttle import Throttle
+from integrations.shopify import Shopify
 from schema.doorbell import Doorbell
 
 
@@ -16,6 +17,7 @@ class Process:
     """The doorbell that sockets wait at, the rings that tell the workers of news, the callers' allowances and their sockets.
 
     any_documents: whether customers and staff may send documents of their own.
+    shopify: the way to the shops, for installing the app and nothing else: a request does not wait for Shopify.
     wake_due: has the workers look for all that can be due at a merchant, whose clock has been advanced.
     """
 
@@ -26,6 +28,7 @@ class Process:
     throttle: Throttle
     sockets: Sockets
     any_documents: bool
+    shopify: Shopify
 
 
 def process_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Process:

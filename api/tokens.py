@@ -1,6 +1,5 @@
 """Where a credential of somebody else's becomes one of ours: app proxy, extensions, session tokens, sign-in."""
 
-import hmac
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
@@ -27,17 +26,15 @@ from domain.log import log
 from domain.merchants import Merchant
 from domain.scope import NOBODY
 from domain.settings import settings
+from integrations.shopify import oauth
 from schema.errors import formatted
 
 CUSTOMER_LASTS = timedelta(minutes=30)
 STAFF_LASTS = timedelta(minutes=15)
 ADMIN_LASTS = timedelta(minutes=15)
-PROXY_AGE_MAX_S = 90
-"""Shopify's own library refuses a signed request of the app proxy after so long."""
 BODY_MAX = 4 * 1024
 SIGN_IN_COST = 100
 """Points of an address's bucket: ten attempts at once, then one a second."""
-UNIQUE = ("shop", "timestamp", "signature")
 
 T = TypeVar("T")
 
@@ -69,7 +66,7 @@ async def proxy_token(request: Request[Any, Any, Any]) -> Response[Any]:
         return _refuse(request, error)
     if customer is None:
         return _fresh({"token": None, "expiresAt": None})
-    return await _customer_token(merchant, customer, at)
+    return await _customer_token(merchant, shop, customer, at)
 
 
 def _proxied(query: bytes, at: datetime) -> tuple[str, int | None]:
@@ -78,22 +75,10 @@ def _proxied(query: bytes, at: datetime) -> tuple[str, int | None]:
         given = parse_qsl(query.decode(), keep_blank_values=True, strict_parsing=True, max_num_fields=100)
     except ValueError as error:
         raise _unsigned() from error
-    values: dict[str, list[str]] = {}
-    for name, value in given:
-        values.setdefault(name, []).append(value)
-    if any(len(values.get(name, ())) != 1 for name in UNIQUE):
+    if not oauth.proxy_is_signed(given, settings().shopify_client_secrets, at):
         raise _unsigned()
-    [signature] = values.pop("signature")
-    message = "".join(f"{name}={','.join(values[name])}" for name in sorted(values)).encode()
-    secrets = settings().shopify_client_secrets
-    matches = [
-        hmac.compare_digest(hmac.digest(secret.encode(), message, "sha256").hex().encode(), signature.encode())
-        for secret in secrets
-    ]
-    [stamp], [shop] = values["timestamp"], values["shop"]
-    if not any(matches) or not _digits(stamp) or abs(at.timestamp() - int(stamp)) > PROXY_AGE_MAX_S:
-        raise _unsigned()
-    customer = values.get("logged_in_customer_id", [""])[0]
+    shop = next(value for name, value in given if name == "shop")
+    customer = next((value for name, value in given if name == "logged_in_customer_id"), "")
     return shop, int(customer) if _digits(customer) and int(customer) < 2**63 else None
 
 
@@ -111,11 +96,13 @@ async def extension_token(request: Request[Any, Any, Any]) -> Response[Any]:
             raise _unsigned()
     except Unauthenticated as error:
         return _refuse(request, error)
-    return await _customer_token(merchant, customer, scope.now())
+    return await _customer_token(merchant, claim.shop, customer, scope.now())
 
 
-async def _customer_token(merchant: Merchant, shopify_id: int, at: datetime) -> Response[Any]:
+async def _customer_token(merchant: Merchant, shop: str, shopify_id: int, at: datetime) -> Response[Any]:
     acting = scope.system(merchant.id, at + merchant.clock_offset, merchant.clock_offset)
+    if shop != merchant.shop_domain:
+        await customers.met(acting, [shopify_id], shop)
     found = await customers.by_shopify_id(acting, shopify_id)
     if found is None:
         async with db.transaction(acting):

@@ -11,9 +11,10 @@ from litestar import Request, Response, post
 from litestar.status_codes import HTTP_200_OK
 
 from api.process import process_of
-from domain import inbox, merchants, scope
+from domain import customers, inbox, installations, merchants, scope
 from domain.inbox import NotJson
 from domain.log import log
+from domain.merchants import Merchant
 from domain.settings import settings
 
 BODY_MAX = 8 * 1024 * 1024
@@ -39,7 +40,8 @@ async def shopify_webhook(request: Request[Any, Any, Any]) -> Response[dict[str,
     headers = request.headers
     if not signed(body, headers.get("x-shopify-hmac-sha256", ""), settings().shopify_client_secrets):
         return _refuse(request, 401, "bad_signature")
-    merchant = await merchants.by_shop_domain(headers.get("x-shopify-shop-domain", ""))
+    shop = headers.get("x-shopify-shop-domain", "").lower()
+    merchant = await merchants.by_shop_domain(shop)
     if merchant is None:
         return _refuse(request, 404, "unknown_shop")
     webhook_id = headers.get("x-shopify-webhook-id", "")
@@ -55,10 +57,21 @@ async def shopify_webhook(request: Request[Any, Any, Any]) -> Response[dict[str,
     except (NotJson, RecursionError):
         return _refuse(request, 400, "not_json")
     received = replace(scope.system(merchant.id, clock_offset=merchant.clock_offset), request_id=request.state.request_id)
+    if shop != merchant.shop_domain:
+        await customers.met(received, inbox.customers_of(delivery), shop)
     is_new = await inbox.receive(received, delivery)
+    if topic == "app/uninstalled":
+        await _end_installation(shop, merchant, delivery.triggered_at)
     if is_new:
         process_of(request).wake_inbox(merchant.id)
     return Response({"status": "accepted" if is_new else "duplicate"})
+
+
+async def _end_installation(shop: str, merchant: Merchant, told_at: datetime | None) -> None:
+    """Forget the tokens of a shop that joined another's merchant: they lie with the shop, where no work of the merchant comes."""
+    home = await merchants.home_of(shop)
+    if home is not None and home.id != merchant.id:
+        await installations.uninstall(scope.system(home.id), told_at)
 
 
 def _is_webhook_id(text: str) -> bool:

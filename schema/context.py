@@ -8,9 +8,10 @@ from uuid import UUID
 import strawberry
 from strawberry.dataloader import DataLoader
 
-from domain import customers
+from domain import customers, memberships
 from domain.access import Permission
 from domain.customers import Customer
+from domain.memberships import Membership
 from domain.scope import Scope
 from schema.doorbell import Doorbell
 
@@ -61,6 +62,7 @@ class Context:
     ring_inbox: Callable[[UUID], None] = field(default=lambda _: None)
     wake: Callable[[UUID], None] = lambda _: None
     _customers: DataLoader[UUID, Customer | None] | None = field(default=None)
+    _memberships: DataLoader[UUID, Membership] | None = field(default=None)
 
     @property
     def customers(self) -> DataLoader[UUID, Customer | None]:
@@ -72,6 +74,17 @@ class Context:
     async def _load_customers(self, ids: list[UUID]) -> list[Customer | None]:
         found = await customers.by_ids(self.scope, ids)
         return [found.get(one) for one in ids]
+
+    @property
+    def memberships(self) -> DataLoader[UUID, Membership]:
+        """What customers belong to, by their ids, likewise."""
+        if self._memberships is None:
+            self._memberships = DataLoader(load_fn=self._load_memberships)
+        return self._memberships
+
+    async def _load_memberships(self, ids: list[UUID]) -> list[Membership]:
+        found = await memberships.of_customers(self.scope, ids)
+        return [found[one] for one in ids]
 
 
 Info = strawberry.Info[Context, None]

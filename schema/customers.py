@@ -69,6 +69,24 @@ class Customer(Node):
         found = await info.context.customers.load(self.row.merged_into)
         return customer(found) if found else None
 
+    @strawberry.field(
+        description=(
+            "The handle of the tier that staff or a partner has put the customer into; null for none. Of somebody who was merged "
+            "with others it is their own, or else the other's."
+        )
+    )
+    async def tier(self, info: Info) -> str | None:
+        """Gathered over all customers of the request."""
+        return (await info.context.memberships.load(self.row.id)).tier
+
+    @strawberry.field(
+        description="The handles of the segments that the customer is in, those of customers merged into them among them.",
+        extensions=[STAFF_AND_PARTNERS.needing(Permission.READ)],
+    )
+    async def segments(self, info: Info) -> list[str] | None:
+        """Gathered over all customers of the request; a shop may call a segment what its customers need not read."""
+        return list((await info.context.memberships.load(self.row.id)).segments)
+
     @strawberry.field(description="The customer's e-mail address.", extensions=[PERSONAL_DATA])
     def email(self) -> str | None:
         """Opened on demand: it is stored sealed."""

@@ -70,6 +70,7 @@ _DESCRIPTIONS = {
     Code.REWARD_OUT_OF_STOCK: "Nothing of the reward is left.",
     Code.REDEMPTION_NOT_CANCELLABLE: "The redemption is used, over, or of a kind that cannot be taken back.",
     Code.POINTS_RESERVED: "The customer has set points aside for a checkout already.",
+    Code.HANDLE_INVALID: "A tier or segment is not 1 to 64 small letters, digits, hyphens and underscores.",
 }
 
 describe(

@@ -278,6 +278,12 @@ class RewardMutations:
         reward_id: Annotated[strawberry.ID, strawberry.argument(description="The reward, by our global id.")],
         idempotency_key: Annotated[str, _KEY],
         customer_id: Annotated[strawberry.ID | None, _CUSTOMER] = None,
+        shop_domain: Annotated[
+            str | None,
+            strawberry.argument(
+                description="In which of the merchant's shops it is to be used; left out, the one that the customer is in."
+            ),
+        ] = None,
     ) -> RewardRedeemPayload:
         """Redeem points for a reward."""
         customer = await whom(info, customer_id)
@@ -286,7 +292,13 @@ class RewardMutations:
             raise DomainError("Say whose points are to be spent.", field=("customerId",))
         if wanted is None:
             raise NotFound("There is no such reward.", field=("rewardId",))
-        row = await rewards.redeem(info.context.scope, customer_id=customer, reward_id=wanted, idempotency_key=idempotency_key)
+        row = await rewards.redeem(
+            info.context.scope,
+            customer_id=customer,
+            reward_id=wanted,
+            idempotency_key=idempotency_key,
+            shop_domain=shop_domain,
+        )
         return RewardRedeemPayload(redemption=redemption(row))
 
     @strawberry.mutation(

@@ -14,7 +14,7 @@ from domain.errors import NotFound
 from domain.rewards import Redemption as RedemptionRow
 from domain.rewards import Reservation as ReservationRow
 from domain.rewards import Reward as RewardRow
-from domain.rewards import obstacles, percent_text
+from domain.rewards import obstacles, percent_text, standings
 from domain.rewards.tracking import ATTRIBUTE
 from domain.scope import Door
 from schema.context import Info
@@ -92,6 +92,9 @@ class Redemption(Node):
     name: str = strawberry.field(description="The reward's English name when it was taken.")
     status: RedemptionStatus = strawberry.field(description="Where it stands.")
     points: Points = strawberry.field(description="What it cost.")
+    points_returned: Points = strawberry.field(
+        description="How many of the points have come back, because the order that used it was refunded or cancelled."
+    )
     code: str | None = strawberry.field(
         description="The code to enter at checkout; null until it works, and for store credit.", extensions=[PERSONAL_DATA]
     )
@@ -102,6 +105,9 @@ class Redemption(Node):
     )
     created_at: datetime = strawberry.field(description="When it was taken.")
     updated_at: datetime = strawberry.field(description="When its status changed last.")
+    shop_domain: str | None = strawberry.field(
+        description="The shop in which the code or the credit is good, where it is not the merchant's own."
+    )
 
 
 @strawberry.type(description="Points set aside for one checkout.")
@@ -111,10 +117,26 @@ class PointsReservation(Node):
     customer_id: strawberry.ID = strawberry.field(description="Whose points they are.")
     points: Points = strawberry.field(description="How many were set aside.")
     points_used: Points = strawberry.field(description="How many the order has paid with.")
+    points_returned: Points = strawberry.field(
+        description="How many of these have come back, because the order was refunded or cancelled."
+    )
     status: str = strawberry.field(
         description="held: for the checkout. leaving: no more, and soon back. captured: paid with. released, returned: back."
     )
     expires_at: datetime = strawberry.field(description="When they come back if no order is placed.")
+
+    @strawberry.field(
+        description=(
+            "Whether checkout has been told, usually within a second. The discount is worked out when the cart changes: change "
+            "it after that."
+        )
+    )
+    async def is_at_checkout(self, info: Info) -> bool:
+        """Whether nothing of the customer is left to be told; false in a shop without the app."""
+        customer_id = uuid_of("Customer", self.customer_id)
+        assert customer_id is not None, "a reservation has its customer"
+        return await standings.is_told(info.context.scope, customer_id)
+
     order_id: strawberry.ID | None = strawberry.field(description="The order that paid with them, by Shopify's global id.")
     attribute_key: str = strawberry.field(description="The attribute that the cart must carry.")
     attribute_value: str = strawberry.field(description="Its value.")
@@ -135,12 +157,14 @@ def redemption(row: RedemptionRow) -> Redemption:
         name=definition.name(),
         status=RedemptionStatus(row.status),
         points=Points(row.points),
+        points_returned=Points(row.points_returned),
         code=row.code if row.status in SHOWN else None,
         expires_at=row.expires_at,
         order_id=_order_id(row.order_id),
         failure=row.failure,
         created_at=row.created_at,
         updated_at=row.updated_at,
+        shop_domain=row.shop_domain,
     )
 
 
@@ -151,6 +175,7 @@ def reservation(row: ReservationRow) -> PointsReservation:
         customer_id=strawberry.ID(gid("Customer", row.customer_id)),
         points=Points(row.points),
         points_used=Points(row.points_used),
+        points_returned=Points(row.points_returned),
         status=row.status,
         expires_at=row.expires_at,
         order_id=_order_id(row.order_id),
@@ -171,8 +196,9 @@ async def shown(info: Info, rows: Sequence[RewardRow], customer_id: UUID | None)
     customer = None if customer_id is None else await visible_customer(info, customer_id)
     if customer is not None:
         before = await rewards.taken(scope, customer.id, [row.id for row in rows])
+        membership = await info.context.memberships.load(customer.id)
         for row in rows:
-            standing = rewards.standing(customer.balance, before.get(row.id, 0))
+            standing = rewards.Standing(customer.balance, before.get(row.id, 0), membership)
             hurdles, missing = obstacles(row.definition, row.status, row.stock, standing, scope.at)
             found[row.id] = RewardAvailability(available=not hurdles, obstacles=hurdles, points_missing=Points(missing))
     return [_reward(row, currency, found.get(row.id)) for row in rows]
@@ -226,22 +252,23 @@ async def visible_redemption(info: Info, identifier: str) -> Redemption | None:
     """The redemption with this global id; a customer sees only their own."""
     wanted = uuid_of("Redemption", identifier)
     row = None if wanted is None else await rewards.redemption(info.context.scope, wanted)
-    return redemption(row) if row is not None and _may_see(info, row.customer_id) else None
+    return redemption(row) if row is not None and await _may_see(info, row.customer_id) else None
 
 
 async def visible_reservation(info: Info, identifier: str) -> PointsReservation | None:
     """The reservation with this global id; a customer sees only their own."""
     wanted = uuid_of("PointsReservation", identifier)
     row = None if wanted is None else await rewards.reservation(info.context.scope, wanted)
-    return reservation(row) if row is not None and _may_see(info, row.customer_id) else None
+    return reservation(row) if row is not None and await _may_see(info, row.customer_id) else None
 
 
 def _is_customer(info: Info) -> bool:
     return info.context.scope.actor.door is Door.CUSTOMER
 
 
-def _may_see(info: Info, customer_id: UUID) -> bool:
-    return not _is_customer(info) or customer_id == info.context.customer_id
+async def _may_see(info: Info, taker_id: UUID) -> bool:
+    own = info.context.customer_id
+    return not _is_customer(info) or (own is not None and await rewards.is_theirs(info.context.scope, taker_id, own))
 
 
 async def whom(info: Info, customer_id: strawberry.ID | None) -> UUID | None:

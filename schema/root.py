@@ -25,6 +25,7 @@ from schema.errors import CodedErrors, log_bugs
 from schema.identifiers import key_of, type_of, uuid_of
 from schema.identity import IdentityMutations, IdentityQueries, visible_export
 from schema.inbox import InboxMutations, InboxQueries, visible_delivery
+from schema.memberships import MembershipMutations
 from schema.merchants import MerchantMutations, MerchantQueries
 from schema.node import Node
 from schema.orders import OrderQueries, visible_order
@@ -115,6 +116,7 @@ class Mutation(
     BalanceMutations,
     IdentityMutations,
     InboxMutations,
+    MembershipMutations,
     MerchantMutations,
     PlatformMutations,
     ProgramMutations,

@@ -8,6 +8,8 @@ from uuid import UUID
 
 import strawberry
 
+from domain import installations
+from domain.errors import NotFound
 from domain.merchants import stores
 from schema.command import command
 from schema.context import Info
@@ -22,6 +24,15 @@ class Store:
     shop_domain: str = strawberry.field(description="The shop's address at Shopify, such as cedar-outlet.myshopify.com.")
     connected_at: datetime | None = strawberry.field(
         description="Since when the shop speaks for the merchant; null while it is invited and has not joined."
+    )
+
+
+@strawberry.type(description="What `webhooksCheck` did.")
+class WebhooksCheckPayload:
+    """The payload of `webhooksCheck`."""
+
+    user_errors: list[UserError] = strawberry.field(
+        default_factory=list, description="Why it was refused; empty when it was not."
     )
 
 
@@ -105,6 +116,27 @@ class StoreMutations:
         scope = info.context.scope
         await stores.remove(scope, shop_domain)
         return StoreRemovePayload(stores=await stores_of(info, scope.merchant_id))
+
+    @strawberry.mutation(
+        description=(
+            "Compare the webhooks that the shop sends with those that are needed, and mend what differs, in a moment. It is done "
+            "after the app was installed and every day besides."
+        ),
+        extensions=[HOUSE],
+    )
+    async def webhooks_check(self, info: Info) -> WebhooksCheckPayload:
+        """Note that it is due, and wake who does it once that is committed."""
+        payload = await _check_webhooks(self, info)
+        if not payload.user_errors:
+            info.context.wake(info.context.scope.merchant_id)
+        return payload
+
+
+@command
+async def _check_webhooks(_root: object, info: Info) -> WebhooksCheckPayload:
+    if not await installations.check_webhooks(info.context.scope):
+        raise NotFound("The shop has not installed the app.")
+    return WebhooksCheckPayload()
 
 
 async def stores_of(info: Info, merchant_id: UUID) -> list[Store]:

@@ -10,6 +10,7 @@ import dramatiq
 
 from workers.actions import give_birthdays, mature_claims, settle_reviews
 from workers.inbox import work_off_inbox
+from workers.installations import compare_webhooks
 from workers.orders import mature_orders
 from workers.points import daily_work, expire_points
 from workers.relay import relay_outbox
@@ -49,6 +50,7 @@ DUE = (
     Due(end_reservations, "reservations", "due_at"),
     Due(publish_rewards, "rewards", "due_at"),
     Due(tell_standings, "standings", "due_at"),
+    Due(compare_webhooks, "installations", "webhooks_due_at"),
 )
 """Everything that becomes due. A feature adds its line here, and nothing else has to know of it."""
 

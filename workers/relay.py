@@ -1,14 +1,14 @@
 """From the outbox to those who listen."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cache
 from uuid import UUID
 
 import msgspec
 import redis.asyncio
 
-from domain import outbox
+from domain import memberships, outbox
 from domain.log import log
 from domain.outbox import Event
 from domain.rewards import reach, standings
@@ -21,6 +21,8 @@ CHANNEL = "loyalnest:points"
 """Where the doorbells ring: a JSON list of [merchant id, customer id, account version]. It tells that there is news, not what."""
 
 CHANGED = "points.changed"
+TOLD = frozenset({CHANGED, memberships.CHANGED})
+"""The events of which checkout is told."""
 BATCH = 500
 TIMEOUT_S = 5
 
@@ -63,7 +65,7 @@ async def _forget(scope: Scope, events: list[Event]) -> int:
 
     async def act() -> int:
         removed = await outbox.forget(scope, events)
-        return await reach.tell(scope, [(one.customer_id, one.version) for one in _changes(removed)])
+        return await reach.tell(scope, [(one.customer_id, one.version) for one in _changes(removed, {CHANGED})])
 
     if any(event.name == CHANGED for event in events) and await reach.is_possible(scope):
         return await in_transaction(scope, act)
@@ -73,23 +75,23 @@ async def _forget(scope: Scope, events: list[Event]) -> int:
 
 
 class _Change(msgspec.Struct, frozen=True):
-    """What is told of a changed balance."""
+    """What is told of a changed balance, tier or segments."""
 
     customer_id: UUID
     version: int
 
 
-def _changes(events: Sequence[Event]) -> list[_Change]:
-    return msgspec.convert([event.payload for event in events if event.name == CHANGED], list[_Change])
+def _changes(events: Sequence[Event], names: Collection[str]) -> list[_Change]:
+    return msgspec.convert([event.payload for event in events if event.name in names], list[_Change])
 
 
 async def _wake(scope: Scope, events: Sequence[Event]) -> None:
-    """Start what the events ask for. Where balances have changed, checkout is to be told."""
+    """Start what the events ask for. Where a balance, a tier or segments have changed, checkout is to be told."""
     jobs: dict[str, set[str]] = {}
     for event in events:
         if event.name in WAKES:
             jobs.setdefault(WAKES[event.name], set()).add(event.request_id)
-    changed = _changes(events)
+    changed = _changes(events, TOLD)
     if changed and await standings.mark(scope, {one.customer_id for one in changed}):
         jobs.setdefault(WAKES["standing.changed"], set())
     for name in sorted(jobs):

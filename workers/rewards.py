@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import cache
 from uuid import UUID
 
 from domain import customers, merchants, rewards
 from domain.rewards import Redemption, RewardKind, RewardStatus, publishing, settling, standings
 from domain.rewards.queries import Reward
+from domain.rewards.standings import Wanted
 from domain.scope import Scope
 from integrations.shopify import NotInstalled, Refused, Shopify, ShopifyError, tell
 from integrations.shopify import standings as at_checkout
@@ -69,10 +71,11 @@ async def _settle_one(within: Scope, client: Shopify, kept: Redemption) -> None:
 async def _make(within: Scope, client: Shopify, kept: Redemption) -> None:
     customer_number, currency = await _facts(within, kept)
     try:
+        there = await at_shop(within, kept.shop_domain)
         if kept.definition.kind is RewardKind.CASHBACK:
-            shopify_id = await ensure_credit(client, within, kept, customer_number, currency)
+            shopify_id = await ensure_credit(client, there, kept, customer_number, currency)
         else:
-            shopify_id = await ensure_code(client, within, kept, customer_number, currency)
+            shopify_id = await ensure_code(client, there, kept, customer_number, currency)
     except Refused as error:
         tell(error, within, "making a discount")
         code = error.code
@@ -82,7 +85,7 @@ async def _make(within: Scope, client: Shopify, kept: Redemption) -> None:
     except ShopifyError:
         # Given up only when Shopify says that there is nothing; while it does not answer, nobody can know.
         given_up = kept.attempts >= ATTEMPTS_MAX and kept.code is not None
-        if not given_up or await find_code(client, within, kept) is not None:
+        if not given_up or await find_code(client, await at_shop(within, kept.shop_domain), kept) is not None:
             raise
         await _book(within, lambda at: settling.failed(at, kept.id, "UNANSWERED"))
     else:
@@ -98,7 +101,7 @@ async def _unmake(within: Scope, client: Shopify, kept: Redemption) -> None:
 
 async def _is_removed(within: Scope, client: Shopify, kept: Redemption) -> bool:
     try:
-        return await remove_code(client, within, kept)
+        return await remove_code(client, await at_shop(within, kept.shop_domain), kept)
     except NotInstalled:
         # A shop without the app has none of its discounts either.
         return True
@@ -108,7 +111,7 @@ async def _sweep_stray(within: Scope, client: Shopify, kept: Redemption) -> None
     """The points are back: a discount that was made after all must go. One that was used is charged by the order."""
     try:
         if kept.code is not None:
-            await remove_code(client, within, kept)
+            await remove_code(client, await at_shop(within, kept.shop_domain), kept)
     except (Refused, NotInstalled) as error:
         # Another's discount with this code, or a shop that is closed to us. What it refuses for the moment passes.
         if isinstance(error, Refused) and error.code != "TAKEN" and kept.attempts < ATTEMPTS_MAX:
@@ -118,7 +121,9 @@ async def _sweep_stray(within: Scope, client: Shopify, kept: Redemption) -> None
 
 
 async def _facts(within: Scope, kept: Redemption) -> tuple[int, str]:
-    """The customer's number and the shop's currency."""
+    """The customer's number and the shop's currency, which all shops of a merchant have."""
+    if kept.customer_number is not None:
+        return kept.customer_number, await merchants.currency(within)
     customer = await customers.by_id(within, kept.customer_id)
     assert customer is not None, "a redemption's customer is never deleted"
     return customer.shopify_id, await merchants.currency(within)
@@ -135,24 +140,51 @@ async def publish(within: Scope, through: Shopify | None = None) -> None:
     client = through or shopify()
     now = within.present()
     for wanted in await in_transaction(now, lambda: publishing.claim(now)):
+        before: dict[str | None, str | None] = {None: wanted.shopify_id, **publishing.elsewhere(wanted)}
+        made: dict[str | None, str | None] = {}
         try:
-            shopify_id = await _publish_one(now, client, wanted)
-        except NotInstalled:
-            shopify_id = None
+            for shop in await _shops(now):
+                made[shop] = await _publish_one(now, client, wanted, shop, before.get(shop))
         except ShopifyError as error:
             tell(error, now, "publishing a reward")
             await _book(within, lambda at, one=wanted.id: publishing.put_off(at, one))
             continue
-        await _book(within, lambda at, one=wanted, made=shopify_id: publishing.published(at, one.id, one.revision, made))
+        own, others = made.pop(None), {shop: one for shop, one in made.items() if shop and one}
+        await _book(within, lambda at, one=wanted, a=own, b=others: publishing.published(at, one.id, one.revision, a, b))
 
 
-async def _publish_one(within: Scope, client: Shopify, wanted: Reward) -> str | None:
+async def _publish_one(within: Scope, client: Shopify, wanted: Reward, shop: str | None, before: str | None) -> str | None:
+    """Make one shop have the discount, or not have it. A shop without the app has none of its discounts either."""
     made = None
-    if wanted.status == RewardStatus.ACTIVE:
-        made = await ensure_way_to_pay(client, within, wanted, await merchants.currency(within))
-    if wanted.shopify_id is not None and wanted.shopify_id != made:
-        await remove_way_to_pay(client, within, wanted.shopify_id)
+    try:
+        there = await at_shop(within, shop)
+        if wanted.status == RewardStatus.ACTIVE:
+            made = await ensure_way_to_pay(client, there, wanted, await merchants.currency(within))
+        if before is not None and before != made:
+            await remove_way_to_pay(client, there, before)
+    except NotInstalled:
+        return None
     return made
+
+
+async def _shops(within: Scope) -> list[str | None]:
+    """The merchant's shops; None is their own, which comes first."""
+    known = await merchants.stores.of_merchant(within, within.merchant_id)
+    joined = [one.shop_domain for one in known[1:] if one.connected_at is not None]
+    return [None, *joined]
+
+
+async def at_shop(within: Scope, shop_domain: str | None) -> Scope:
+    """The scope in which a shop of the merchant is spoken to: that of the shop's own tenant, where its token lies.
+
+    None is the merchant's own shop. Raises NotInstalled for a shop that has left.
+    """
+    if shop_domain is None:
+        return within
+    home, speaks_for = await merchants.home_of(shop_domain), await merchants.by_shop_domain(shop_domain)
+    if home is None or speaks_for is None or speaks_for.id != within.merchant_id:
+        raise NotInstalled("The shop has left the merchant.")
+    return replace(within, merchant_id=home.id)
 
 
 async def tell_checkout(within: Scope, through: Shopify | None = None) -> None:
@@ -163,18 +195,29 @@ async def tell_checkout(within: Scope, through: Shopify | None = None) -> None:
         wanted = await in_transaction(now, lambda at=now: standings.claim(at))
         if not wanted:
             return
-        try:
-            done = await at_checkout.write(client, now, wanted)
-        except NotInstalled:
-            done = []
-        except ShopifyError as error:
-            tell(error, now, "telling checkout")
-            await _book(within, lambda at, ones=wanted: standings.put_off(at, ones))
+        answered = [await _tell_shop(now, client, shop, ones) for shop, ones in _by_shop(wanted)]
+        if len(wanted) < standings.BATCH or not all(answered):
             return
-        unknown = {one.customer_id for one in wanted} - {customer_id for customer_id, *_ in done}
-        await _book(within, lambda at, ones=done, lost=unknown: _told(at, ones, lost))
-        if len(wanted) < standings.BATCH:
-            return
+
+
+def _by_shop(wanted: list[Wanted]) -> list[tuple[str | None, list[Wanted]]]:
+    shops = dict.fromkeys(one.shop_domain for one in wanted)
+    return [(shop, [one for one in wanted if one.shop_domain == shop]) for shop in shops]
+
+
+async def _tell_shop(within: Scope, client: Shopify, shop: str | None, wanted: list[Wanted]) -> bool:
+    """Write the metafields of one shop's customers. Returns False when it must be tried later."""
+    try:
+        done = await at_checkout.write(client, await at_shop(within, shop), wanted)
+    except NotInstalled:
+        done = []
+    except ShopifyError as error:
+        tell(error, within, "telling checkout")
+        await _book(within, lambda at: standings.put_off(at, wanted))
+        return False
+    unknown = {one.customer_id for one in wanted} - {customer_id for customer_id, *_ in done}
+    await _book(within, lambda at: _told(at, done, unknown))
+    return True
 
 
 async def _told(within: Scope, done: list[tuple[UUID, int, str]], unknown: set[UUID]) -> None:

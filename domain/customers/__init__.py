@@ -4,6 +4,7 @@ from domain.customers.commands import Owner, arrive, ensure, owners, reindex, st
 from domain.customers.merges import Merge, link, merges_of, signups_taken, unlink, way_of
 from domain.customers.queries import Customer, by_email_terms, by_id, by_ids, by_shopify_id, page
 from domain.customers.rules import CustomerSnapshot, Profile, State, keep
+from domain.customers.shops import Known, known_by, met, stands_for
 from domain.customers.states import (
     Standing,
     email_terms,
@@ -20,6 +21,7 @@ from domain.customers.states import (
 __all__ = [
     "Customer",
     "CustomerSnapshot",
+    "Known",
     "Merge",
     "Owner",
     "Profile",
@@ -34,10 +36,12 @@ __all__ = [
     "ensure",
     "family",
     "keep",
+    "known_by",
     "link",
     "lock",
     "look_for_guests",
     "merges_of",
+    "met",
     "namesakes",
     "owners",
     "page",
@@ -47,6 +51,7 @@ __all__ = [
     "signups_taken",
     "stand_for",
     "standing",
+    "stands_for",
     "unlink",
     "verified",
     "way_of",

@@ -37,3 +37,12 @@ class CustomerMerges(Table, tablename="customer_merges"):
     signup = BigInt(null=True)
     orders = Text()
     claims = Text()
+
+
+class CustomerShops(Table, tablename="customer_shops"):
+    """The shop of a customer who is not the merchant's own. The key is (merchant_id, shopify_id)."""
+
+    merchant_id = UUID()
+    shopify_id = BigInt(primary_key=True)
+    shop_domain = Text()
+    told_at = Timestamptz()

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import msgspec
 
-from domain import actions, audit, customers, db, merchants, orders, points
+from domain import actions, audit, customers, db, memberships, merchants, orders, points
 from domain.actions import MovedClaim
 from domain.customers import Merge, Standing, State
 from domain.errors import NotFound
@@ -95,6 +95,7 @@ async def _merge(scope: Scope, leaving: Standing, staying: Standing, job_id: str
         msgspec.json.encode(claims).decode(),
     )
     await customers.link(scope, done)
+    await memberships.turn(scope, leaving.id, {staying.id})
     await points.close(scope, [leaving.id], State.MERGED)
     if staying.state is State.OPEN:
         await orders.settle_again(scope, await orders.waiting_of(scope, staying.id))
@@ -151,6 +152,7 @@ async def undo(scope: Scope, *, customer_id: UUID) -> Merge:
     numbers = {order.shopify_id for order in returning}
     await actions.move_back(scope, claimed, claims, numbers, arrived, from_id=merge.kept_id, to_id=merge.gone_id, cause=cause)
     await customers.unlink(scope, merge)
+    await memberships.turn(scope, merge.gone_id, {merge.gone_id, merge.kept_id})
     await points.close(scope, [merge.gone_id], State(merge.gone_state))
     await actions.settle_apart(scope, (merge.gone_id, merge.kept_id))
     await orders.settle_again(

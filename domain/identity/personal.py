@@ -54,6 +54,8 @@ PERSONAL: dict[str, Kept] = {
     ),
     "customer_exports": Kept("customer_id", {"content": "null"}, told=("requested_at", "taken_at")),
     "customer_merges": Kept("gone_id", {}, told=("kept_id", "merged_at", "undone_at")),
+    # A shop may call a segment what it will.
+    "memberships": Kept("customer_id", {"tier": "null", "segments": "'{}'"}, told=("tier", "segments", "tier_at", "segments_at")),
     "points_accounts": Kept("customer_id", {}, told=("customer_id", "balance", "pending", "closed")),
     "points_lots": Kept("customer_id", {}, told=("lot", "points", "remaining", "expired", "expires_at")),
     "points_notices": Kept(

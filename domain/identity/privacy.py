@@ -1,7 +1,7 @@
 """What a person may ask of us: to be forgotten, and to be told what is kept."""
 
 from collections.abc import Collection
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -65,17 +65,20 @@ async def redact_shop(scope: Scope, shop_domain: str) -> bool:
     return True
 
 
-async def uninstalled(scope: Scope, shop_domain: str) -> None:
+async def uninstalled(scope: Scope, shop_domain: str, told_at: datetime | None = None) -> None:
     """Revoke every key of the merchant's partners, because the app was removed from their only shop. Audited. Safe to repeat.
 
-    One of several shops leaves the others, and they keep their keys. Precondition: an open transaction.
+    One of several shops leaves the others, and they keep their keys. told_at: when Shopify said so; where the app has been
+    installed again since, nothing is done. Precondition: an open transaction.
     """
+    if await _is_back(scope, shop_domain, told_at):
+        return
     home, *joined = await _shops(scope)
     if shop_domain in joined:
         await merchants.stores.remove(scope, shop_domain)
     if shop_domain == home:
         # The tokens are those of the merchant's own shop, and void from now on.
-        await installations.uninstall(scope)
+        await installations.uninstall(scope, told_at)
     revoked = await merchants.revoke_keys(scope) if shop_domain == home and not joined else 0
     await audit.record(
         scope,
@@ -83,6 +86,13 @@ async def uninstalled(scope: Scope, shop_domain: str) -> None:
         f"gid://loyalnest/Merchant/{scope.merchant_id}",
         after={"shop_domain": shop_domain, "keys_revoked": revoked},
     )
+
+
+async def _is_back(scope: Scope, shop_domain: str, told_at: datetime | None) -> bool:
+    """Whether the merchant's own shop has installed the app after Shopify said that it was removed."""
+    if told_at is None or shop_domain != await merchants.shop_domain(scope):
+        return False
+    return await installations.is_newer(scope, told_at)
 
 
 async def _shops(scope: Scope) -> list[str]:

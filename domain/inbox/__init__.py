@@ -4,7 +4,7 @@ from domain.inbox.commands import claim, receive, retry, retry_all, set_aside, w
 from domain.inbox.handlers import handles
 from domain.inbox.kinds import TOPICS, Kind, Status
 from domain.inbox.queries import Received, by_webhook_id, due, page
-from domain.inbox.rules import Delivery, Failure, NotJson, customer_key, delivery, failure_of, order_key
+from domain.inbox.rules import Delivery, Failure, NotJson, customer_key, customers_of, delivery, failure_of, order_key
 from domain.inbox.waiting import Waiting
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "by_webhook_id",
     "claim",
     "customer_key",
+    "customers_of",
     "delivery",
     "due",
     "failure_of",

@@ -55,7 +55,7 @@ async def claim(scope: Scope, kind: Kind, limit: int) -> list[Waiting]:
     async with db.connection(scope) as connection:
         rows = await connection.fetch(
             """
-            select webhook_id, topic, parent, payload, profile, attempts, request_id from inbox
+            select webhook_id, topic, parent, payload, profile, attempts, request_id, triggered_at from inbox
             where merchant_id = $1 and status = 'pending' and kind = $2 and due_at <= $3
             order by due_at limit $4 for update skip locked
             """,

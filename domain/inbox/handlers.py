@@ -28,8 +28,12 @@ def _facts(kind: type[Fact]) -> Handler:
     """Deliveries that tell one thing of an order."""
 
     async def book(scope: Scope, waiting: Sequence[Waiting]) -> tuple[()]:
-        unknown = await orders.converge(scope, [], [orders.read_fact(one.payload, kind) for one in waiting])
+        facts = [orders.read_fact(one.payload, kind) for one in waiting]
+        unknown = await orders.converge(scope, [], facts)
         assert not unknown, "a delivery without its order is parked, and an order that is known stays so"
+        # A dispute takes the order's points, and nobody has returned anything: what was spent on it stays spent.
+        if kind in (Refund, Payment):
+            await rewards.settle_returns(scope, {number for number, fact in facts if not _is_income(fact)})
         return ()
 
     return book
@@ -49,6 +53,10 @@ async def _customers(scope: Scope, waiting: Sequence[Waiting]) -> set[str]:
     await identity.unite(scope, {snapshot.id for snapshot, _ in arrivals})
     await actions.meet(scope, {profile.email for _, profile in arrivals if profile.email})
     return {customer_key(snapshot.id) for snapshot, _ in arrivals}
+
+
+def _is_income(fact: Fact) -> bool:
+    return isinstance(fact, Payment) and fact.kind != "refund"
 
 
 HANDLERS: dict[Kind, Handler] = {

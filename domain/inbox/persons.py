@@ -69,7 +69,8 @@ async def privacy(scope: Scope, waiting: Sequence[Waiting]) -> Collection[str]:
 async def installations(scope: Scope, waiting: Sequence[Waiting]) -> Collection[str]:
     """The app was removed from a shop."""
     for one in waiting:
-        await identity.uninstalled(scope, identity.read(one.payload, Uninstalled).myshopify_domain.lower())
+        told = identity.read(one.payload, Uninstalled)
+        await identity.uninstalled(scope, told.myshopify_domain.lower(), one.triggered_at)
     return ()
 
 

@@ -67,6 +67,25 @@ def delivery(webhook_id: str, topic: str, body: bytes, triggered_at: datetime | 
     return Delivery(webhook_id, topic, kind, _parent(kind, kept), text, profile, triggered_at)
 
 
+class _Customer(msgspec.Struct, frozen=True):
+    id: int | None = None
+
+
+class _Named(msgspec.Struct, frozen=True):
+    id: int | None = None
+    customer: _Customer | None = None
+
+
+def customers_of(delivery: Delivery) -> list[int]:
+    """The customer, by Shopify's number, of whom a delivery tells, or whose order it is; none when it cannot be read."""
+    try:
+        named = msgspec.json.decode(delivery.payload, type=_Named)
+    except msgspec.ValidationError:
+        return []
+    number = named.id if delivery.kind is Kind.CUSTOMERS else named.customer.id if named.customer else None
+    return [number] if number is not None and 0 < number <= _BIGINT_MAX else []
+
+
 def order_key(shopify_id: int) -> str:
     """The order as a parent."""
     return f"order/{shopify_id}"

@@ -1,6 +1,7 @@
 """A delivery that is to be worked off, and what works it off."""
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from datetime import datetime
 
 import msgspec
 
@@ -17,6 +18,7 @@ class Waiting(msgspec.Struct, frozen=True):
     profile: bytes | None
     attempts: int
     request_id: str
+    triggered_at: datetime | None
 
 
 Handler = Callable[[Scope, Sequence[Waiting]], Awaitable[Collection[str]]]

@@ -1,24 +1,28 @@
 """Keeping a shop's token. Each command is one statement, so that none needs a transaction of its own."""
 
+from datetime import datetime
+
 from domain import db
-from domain.installations.rules import LEASE, Grant
+from domain.installations.rules import LEASE, WEBHOOKS_LEASE, Grant
 from domain.scope import Scope
 from domain.seal import seal
 
 
 async def install(scope: Scope, grant: Grant) -> None:
-    """Keep the grant of a shop that has installed the app, for the first time or again."""
+    """Keep the grant of a shop that has installed the app, for the first time or again. Its webhooks are to be compared then."""
     async with db.connection(scope) as connection:
         await connection.execute(
             """
             insert into installations (
-                merchant_id, access_token, refresh_token, expires_at, refresh_expires_at, scopes, revision, installed_at
+                merchant_id, access_token, refresh_token, expires_at, refresh_expires_at, scopes, revision, installed_at,
+                webhooks_due_at
             )
-            values ($1, $2, $3, $4, $5, $6, 1, $7)
+            values ($1, $2, $3, $4, $5, $6, 1, $7, $7)
             on conflict (merchant_id) do update set
                 access_token = excluded.access_token, refresh_token = excluded.refresh_token, expires_at = excluded.expires_at,
                 refresh_expires_at = excluded.refresh_expires_at, scopes = excluded.scopes, installed_at = excluded.installed_at,
-                revision = installations.revision + 1, renewing_until = null, uninstalled_at = null
+                revision = installations.revision + 1, renewing_until = null, uninstalled_at = null,
+                webhooks_due_at = excluded.webhooks_due_at
             """,
             scope.merchant_id,
             *_sealed(scope, grant),
@@ -65,16 +69,59 @@ async def renew(scope: Scope, revision: int, grant: Grant) -> bool:
     return status == "UPDATE 1"
 
 
-async def uninstall(scope: Scope) -> None:
-    """Forget the tokens: they are void, and the merchant must install the app again."""
+async def uninstall(scope: Scope, told_at: datetime | None = None) -> bool:
+    """Forget the tokens: they are void, and the merchant must install the app again. Returns whether there were any.
+
+    told_at: the real instant at which Shopify said so. What has been installed since stays: the word of it came late.
+    """
     async with db.connection(scope) as connection:
-        await connection.execute(
+        status = await connection.execute(
             """
-            update installations set access_token = null, refresh_token = null, uninstalled_at = $2, renewing_until = null
-            where merchant_id = $1 and uninstalled_at is null
+            update installations set access_token = null, refresh_token = null, uninstalled_at = $2, renewing_until = null,
+                webhooks_due_at = null
+            where merchant_id = $1 and uninstalled_at is null and ($3::timestamptz is null or installed_at <= $3)
             """,
             scope.merchant_id,
             scope.at,
+            told_at,
+        )
+    return status == "UPDATE 1"
+
+
+async def check_webhooks(scope: Scope) -> bool:
+    """Have the shop's webhooks compared now. Returns False, and changes nothing, where the app is not installed."""
+    async with db.connection(scope) as connection:
+        status = await connection.execute(
+            "update installations set webhooks_due_at = $2 where merchant_id = $1 and uninstalled_at is null",
+            scope.merchant_id,
+            scope.at,
+        )
+    return status == "UPDATE 1"
+
+
+async def claim_webhooks(scope: Scope) -> datetime | None:
+    """Until when the shop's webhooks are the caller's to compare; None when that is not due, or another's to do."""
+    async with db.connection(scope) as connection:
+        leased: datetime | None = await connection.fetchval(
+            """
+            update installations set webhooks_due_at = $3
+            where merchant_id = $1 and uninstalled_at is null and webhooks_due_at <= $2 returning webhooks_due_at
+            """,
+            scope.merchant_id,
+            scope.at,
+            scope.at + WEBHOOKS_LEASE,
+        )
+    return leased
+
+
+async def webhooks_checked(scope: Scope, leased: datetime, again_at: datetime) -> None:
+    """The webhooks have been compared, or could not be: when to do so again. Who has asked for it meanwhile is not put off."""
+    async with db.connection(scope) as connection:
+        await connection.execute(
+            "update installations set webhooks_due_at = $3 where merchant_id = $1 and webhooks_due_at = $2",
+            scope.merchant_id,
+            leased,
+            again_at,
         )
 
 

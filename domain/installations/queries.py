@@ -47,5 +47,15 @@ async def current(scope: Scope) -> Installation | None:
     )
 
 
+async def is_newer(scope: Scope, at: datetime) -> bool:
+    """Whether the merchant's installation is there, and is newer than a real instant."""
+    async with db.connection(scope) as connection:
+        return await connection.fetchval(
+            "select exists (select from installations where merchant_id = $1 and uninstalled_at is null and installed_at > $2)",
+            scope.merchant_id,
+            at,
+        )
+
+
 def _open(scope: Scope, column: str, sealed: bytes) -> str:
     return unseal(scope.merchant_id, f"installations.{column}", str(scope.merchant_id), sealed).decode()

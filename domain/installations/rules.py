@@ -10,6 +10,9 @@ LEASE = timedelta(seconds=20)
 """For how long one process alone may renew a token. The old refresh token stays valid until the new one is used, so a process
 that dies in between costs nothing but this wait."""
 
+WEBHOOKS_LEASE = timedelta(minutes=2)
+"""For how long one process alone compares a shop's webhooks: some twenty calls, each of which may have to wait."""
+
 
 @dataclass(frozen=True, slots=True)
 class Grant:

@@ -17,3 +17,4 @@ class Installations(Table, tablename="installations"):
     renewing_until = Timestamptz(null=True)
     installed_at = Timestamptz()
     uninstalled_at = Timestamptz(null=True)
+    webhooks_due_at = Timestamptz(null=True)

@@ -12,7 +12,7 @@ from domain.merchants.keys import (
     api_keys,
     by_api_key,
 )
-from domain.merchants.queries import Merchant, by_id, by_shop_domain, clock_offset, currency, every_id, page, shop_domain
+from domain.merchants.queries import Merchant, by_id, by_shop_domain, clock_offset, currency, every_id, home_of, page, shop_domain
 
 __all__ = [
     "API_KEY_PREFIX",
@@ -31,6 +31,7 @@ __all__ = [
     "currency",
     "every_id",
     "forget_name",
+    "home_of",
     "page",
     "register",
     "revoke_keys",

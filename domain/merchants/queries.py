@@ -75,6 +75,15 @@ async def by_shop_domain(shop_domain: str) -> Merchant | None:
     return Merchant(*row) if row else None
 
 
+async def home_of(shop_domain: str) -> Merchant | None:
+    """The merchant whose own shop has this domain, whomever it joined: that is where the shop's installation is kept."""
+    async with db.reference() as connection:
+        row = await connection.fetchrow(
+            "select id, shop_domain, name, currency, sandbox, clock_offset from merchants where shop_domain = $1", shop_domain
+        )
+    return Merchant(*row) if row else None
+
+
 async def by_home(scope: Scope, shop_domain: str) -> Merchant | None:
     """The merchant whose own shop has this domain, whomever it joined."""
     async with db.connection(scope) as connection:

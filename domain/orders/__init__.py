@@ -13,6 +13,7 @@ from domain.orders.guests import (
 )
 from domain.orders.ledger import write
 from domain.orders.queries import Order, by_shopify_id, hold_of, maturing_of, of_customer
+from domain.orders.remaining import remaining
 from domain.orders.replay import Drift, Page, replay
 from domain.orders.rules import InvalidOrder, OrderSnapshot, Payment, Refund, parse
 from domain.orders.simulation import simulate
@@ -41,6 +42,7 @@ __all__ = [
     "parse",
     "pause",
     "read_fact",
+    "remaining",
     "replay",
     "settle_again",
     "simulate",

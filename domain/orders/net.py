@@ -99,21 +99,22 @@ def _kept_line(line: Line, refunds: list[Refund], order: OrderSnapshot, *, void:
         "id": str(line.id),
         "quantity": kept,
         "unit_price": _text(line.price),
-        "discount": money.render(_share(discount, kept, quantity), currency),
-        "tax": money.render(_share(tax, kept, quantity), currency),
+        "discount": money.render(share(discount, kept, quantity), currency),
+        "tax": money.render(share(tax, kept, quantity), currency),
         "gift_card": line.gift_card,
     }
     if line.product_id is not None:
         core["product_id"] = str(line.product_id)
     if left == quantity:
         return core, 0
-    worth = _minor(line.price, currency) * (quantity - left) - (discount - _share(discount, left, quantity))
+    worth = _minor(line.price, currency) * (quantity - left) - (discount - share(discount, left, quantity))
     if not order.taxes_included:
-        worth += tax - _share(tax, left, quantity)
+        worth += tax - share(tax, left, quantity)
     return core, worth
 
 
-def _share(total: int, part: int, whole: int) -> int:
+def share(total: int, part: int, whole: int) -> int:
+    """A part's share of a total, rounded down; of the whole, or of more, all of it."""
     return total if part >= whole else share_floor(total, part, whole)
 
 

@@ -6,11 +6,12 @@ from uuid import UUID
 
 import msgspec
 
-from domain import audit, customers, db, idempotency, outbox
+from domain import audit, customers, db, idempotency, memberships, merchants, outbox
+from domain.customers import Known
 from domain.errors import NotFound
 from domain.identifiers import new_id
 from domain.rewards import ledger
-from domain.rewards.queries import REDEMPTION, Redemption, Reward, reward, standing, taken
+from domain.rewards.queries import REDEMPTION, Redemption, Reward, is_theirs, reward, taken
 from domain.rewards.rules import (
     IN_SHOPIFY,
     WITH_CODE,
@@ -18,6 +19,7 @@ from domain.rewards.rules import (
     Obstacle,
     RewardKind,
     RewardUnavailable,
+    Standing,
     obstacles,
     refusal,
 )
@@ -31,15 +33,18 @@ CODE_CHARACTERS = 12
 SOURCE = "redemption"
 
 
-async def redeem(scope: Scope, *, customer_id: UUID, reward_id: UUID, idempotency_key: str) -> Redemption:
+async def redeem(
+    scope: Scope, *, customer_id: UUID, reward_id: UUID, idempotency_key: str, shop_domain: str | None = None
+) -> Redemption:
     """Take a reward for a customer: its points leave the balance now, and the workers make the discount in Shopify.
 
+    shop_domain: in which of the merchant's shops it is to be used; left out, the one that the customer is in.
     Precondition: an open transaction. A pool's coupon is there at once; all else is `held` until Shopify has it.
     Refusals: NOT_FOUND, INSUFFICIENT_POINTS, REWARD_UNAVAILABLE, REWARD_NOT_FOR_CUSTOMER, REWARD_LIMIT_REACHED,
     REWARD_OUT_OF_STOCK, and those of `idempotency`. The same key with the same input gives the redemption as it was then.
     """
     idempotency.check(idempotency_key)
-    given = [str(customer_id), str(reward_id)]
+    given = [str(customer_id), str(reward_id), *([] if shop_domain is None else [shop_domain])]
     repeated = await idempotency.earlier(scope, idempotency_key, "rewardRedeem", given)
     if repeated is not None:
         return msgspec.json.decode(repeated, type=Redemption)
@@ -52,15 +57,16 @@ async def redeem(scope: Scope, *, customer_id: UUID, reward_id: UUID, idempotenc
     definition = wanted.definition
     if definition.kind is RewardKind.PAY_WITH_POINTS:
         raise RewardUnavailable("Points are paid with at checkout: reserve them instead.", field=("rewardId",))
+    place = await _place(scope, customer_id, shop_domain)
     before = await taken(scope, customer_id, [reward_id])
-    _check(scope, wanted, customer.balance, before.get(reward_id, 0))
+    await _check(scope, wanted, customer_id, customer.balance, before.get(reward_id, 0))
     redemption_id = new_id()
     position = await ledger.take(scope, customer_id, definition.points, SOURCE, redemption_id)
     # The account is locked from here on, so that of two that run at once the second sees what the first has taken.
     before = await taken(scope, customer_id, [reward_id])
-    _check(scope, wanted, definition.points, before.get(reward_id, 0))
+    await _check(scope, wanted, customer_id, definition.points, before.get(reward_id, 0))
     await _take_one(scope, wanted)
-    kept = await _keep(scope, wanted, customer_id, redemption_id, position)
+    kept = await _keep(scope, wanted, customer_id, redemption_id, position, place)
     await outbox.add(scope, "redemption.held", customer_id=str(customer_id), version=position)
     after = {"customerId": str(customer_id), "rewardId": str(reward_id), "points": definition.points}
     await audit.record_for_others(scope, "reward.redeemed", f"gid://loyalnest/Redemption/{redemption_id}", after=after)
@@ -68,8 +74,22 @@ async def redeem(scope: Scope, *, customer_id: UUID, reward_id: UUID, idempotenc
     return kept
 
 
-def _check(scope: Scope, wanted: Reward, balance: int, before: int) -> None:
-    found, missing = obstacles(wanted.definition, wanted.status, wanted.stock, standing(balance, before), scope.at)
+async def _place(scope: Scope, customer_id: UUID, shop_domain: str | None) -> Known:
+    """In which shop, and by which number there, the customer is meant. Raises NotFound for a shop that does not know them."""
+    known = await customers.known_by(scope, customer_id)
+    if shop_domain is None:
+        return known[0]
+    domain = shop_domain.strip().lower()
+    wanted = None if domain == await merchants.shop_domain(scope) else domain
+    for one in known:
+        if one.shop_domain == wanted:
+            return one
+    raise NotFound("No such shop of the merchant knows this customer.", field=("shopDomain",))
+
+
+async def _check(scope: Scope, wanted: Reward, customer_id: UUID, balance: int, before: int) -> None:
+    standing = Standing(balance, before, await memberships.only(scope, customer_id))
+    found, missing = obstacles(wanted.definition, wanted.status, wanted.stock, standing, scope.at)
     if found:
         raise refusal(found[0], missing)
 
@@ -88,7 +108,7 @@ async def _take_one(scope: Scope, wanted: Reward) -> None:
         raise refusal(Obstacle.OUT_OF_STOCK, 0)
 
 
-async def _keep(scope: Scope, wanted: Reward, customer_id: UUID, redemption_id: UUID, position: int) -> Redemption:
+async def _keep(scope: Scope, wanted: Reward, customer_id: UUID, redemption_id: UUID, position: int, place: Known) -> Redemption:
     definition = wanted.definition
     expires_at = None
     if definition.valid_days is not None:
@@ -107,9 +127,9 @@ async def _keep(scope: Scope, wanted: Reward, customer_id: UUID, redemption_id: 
             f"""
             insert into redemptions (
                 merchant_id, id, customer_id, reward_id, kind, definition, points, position, status, code, expires_at,
-                created_at, updated_at, due_at
+                created_at, updated_at, due_at, shop_domain, customer_number
             )
-            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13) returning {REDEMPTION}
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13, $14, $15) returning {REDEMPTION}
             """,
             scope.merchant_id,
             redemption_id,
@@ -124,6 +144,8 @@ async def _keep(scope: Scope, wanted: Reward, customer_id: UUID, redemption_id: 
             expires_at,
             scope.at,
             scope.at if in_shopify else None,
+            place.shop_domain,
+            place.shopify_id,
         )
     assert row is not None, "an insert returns its row"
     return Redemption(*row)
@@ -177,7 +199,7 @@ async def cancel(scope: Scope, redemption_id: UUID, *, customer_id: UUID | None 
             redemption_id,
         )
         kept = Redemption(*row) if row else None
-        if kept is None or customer_id not in (None, kept.customer_id):
+        if kept is None or (customer_id is not None and not await is_theirs(scope, kept.customer_id, customer_id)):
             raise NotFound("There is no such redemption.", field=("id",))
         if kept.status in ("cancelling", "cancelled"):
             return kept

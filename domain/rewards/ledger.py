@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from domain import points
+from domain import customers, points
 from domain.points import Entry, NothingToRestore, TransactionType
 from domain.scope import Scope
 
@@ -32,7 +32,8 @@ async def take(
 async def give_back(scope: Scope, customer_id: UUID, position: int, amount: int, source: str, cause: UUID, purpose: str) -> None:
     """Give back points that the entry at `position` took, to the lots they came from. The same cause gives back once.
 
-    What was taken below zero came from no lot, and comes back as points of its own.
+    What was taken below zero came from no lot, and comes back as points of its own. All of it reaches who was kept, when the
+    customer has been merged since.
     """
     if amount == 0:
         return
@@ -48,7 +49,7 @@ async def give_back(scope: Scope, customer_id: UUID, position: int, amount: int,
         )
     except NothingToRestore:
         entry = Entry(
-            customer_id=customer_id,
+            customer_id=await customers.stands_for(scope, customer_id),
             type=TransactionType.REDEEM,
             points=amount,
             pending=0,

@@ -3,12 +3,15 @@
 from datetime import timedelta
 from uuid import UUID
 
+import msgspec
+
 from domain import db
 from domain.rewards.queries import REWARD, Reward
 from domain.scope import Scope
 
 LEASE = timedelta(seconds=30)
 RETRY = timedelta(minutes=1)
+AGAIN = timedelta(days=1)
 
 
 async def claim(scope: Scope) -> list[Reward]:
@@ -28,18 +31,42 @@ async def claim(scope: Scope) -> list[Reward]:
     return [Reward(*row) for row in rows]
 
 
-async def published(scope: Scope, reward_id: UUID, revision: int, shopify_id: str | None) -> None:
-    """Shopify has what this revision says; `shopify_id` is None when that is nothing. A later edit stays due."""
+def elsewhere(wanted: Reward) -> dict[str, str]:
+    """The reward's discounts in the shops that joined the merchant, by their domains."""
+    return msgspec.json.decode(wanted.elsewhere, type=dict[str, str])
+
+
+async def published(
+    scope: Scope, reward_id: UUID, revision: int, shopify_id: str | None, elsewhere: dict[str, str] | None = None
+) -> None:
+    """Shopify has what this revision says; `shopify_id` is None when that is nothing. A later edit stays due.
+
+    What is active is looked at again after a day: a shop may have joined, and somebody may have removed the discount.
+    """
     async with db.connection(scope) as connection:
         await connection.execute(
             """
-            update rewards set shopify_id = $4, due_at = case revision when $3 then null else $5::timestamptz end
+            update rewards set shopify_id = $4, elsewhere = $7, due_at = case
+                when revision <> $3 then $5::timestamptz when status = 'active' then $6::timestamptz
+            end
             where merchant_id = $1 and id = $2
             """,
             scope.merchant_id,
             reward_id,
             revision,
             shopify_id,
+            scope.at,
+            scope.at + AGAIN,
+            msgspec.json.encode(elsewhere or {}, order="sorted").decode(),
+        )
+
+
+async def again(scope: Scope) -> None:
+    """Look anew for every discount by which points are paid with, such as when a shop has installed the app again."""
+    async with db.connection(scope) as connection:
+        await connection.execute(
+            "update rewards set due_at = $2 where merchant_id = $1 and kind = 'pay_with_points' and status = 'active'",
+            scope.merchant_id,
             scope.at,
         )
 

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from domain import db
-from domain.rewards.rules import Definition, RedemptionStatus, Standing, definition_from
+from domain import customers, db
+from domain.rewards.rules import Definition, RedemptionStatus, definition_from
 from domain.scope import Scope
 
 TAKEN = ("held", "issued", "used", "cancelling", "expiring")
@@ -16,7 +16,10 @@ TAKEN = ("held", "issued", "used", "cancelling", "expiring")
 
 @dataclass(frozen=True, slots=True)
 class Reward:
-    """A reward of the catalogue. `text` is its stored definition; `revision` rises with each edit."""
+    """A reward of the catalogue. `text` is its stored definition; `revision` rises with each edit.
+
+    shopify_id: the discount by which points are paid with in the merchant's own shop; elsewhere: those of other shops, as JSON.
+    """
 
     id: UUID
     text: str
@@ -26,6 +29,7 @@ class Reward:
     created_at: datetime
     updated_at: datetime
     shopify_id: str | None
+    elsewhere: str
 
     @property
     def definition(self) -> Definition:
@@ -35,7 +39,11 @@ class Reward:
 
 @dataclass(frozen=True, slots=True)
 class Redemption:
-    """A reward that a customer has taken. `text` is the reward's definition as it was then."""
+    """A reward that a customer has taken. `text` is the reward's definition as it was then.
+
+    shop_domain, customer_number: in which shop it is made, and for which of Shopify's customers; None is the merchant's own shop,
+    and the customer's own number.
+    """
 
     id: UUID
     customer_id: UUID
@@ -52,6 +60,9 @@ class Redemption:
     created_at: datetime
     updated_at: datetime
     attempts: int
+    shop_domain: str | None = None
+    customer_number: int | None = None
+    points_returned: int = 0
 
     @property
     def definition(self) -> Definition:
@@ -74,6 +85,7 @@ class Reservation:
     order_id: int | None
     created_at: datetime
     expires_at: datetime
+    points_returned: int = 0
 
     @property
     def definition(self) -> Definition:
@@ -142,13 +154,22 @@ async def pay_with_points(scope: Scope) -> Reward | None:
     return Reward(*row) if row else None
 
 
+FAMILY = "(select id from customers where merchant_id = $1 and (id = $2 or merged_into = $2))"
+"""A customer, and all who were merged into them: what these have taken is theirs."""
+
+
+async def is_theirs(scope: Scope, taker_id: UUID, customer_id: UUID) -> bool:
+    """Whether a customer, or one who was merged into them, has taken what `taker_id` has."""
+    return customer_id in (taker_id, await customers.stands_for(scope, taker_id))
+
+
 async def taken(scope: Scope, customer_id: UUID, reward_ids: Sequence[UUID]) -> dict[UUID, int]:
     """How often a customer has taken each of these rewards and not got the points back."""
     async with db.connection(scope) as connection:
         rows = await connection.fetch(
-            """
+            f"""
             select reward_id, count(*) from redemptions
-            where merchant_id = $1 and customer_id = $2 and reward_id = any ($3) and status = any ($4) group by reward_id
+            where merchant_id = $1 and customer_id in {FAMILY} and reward_id = any ($3) and status = any ($4) group by reward_id
             """,
             scope.merchant_id,
             customer_id,
@@ -156,11 +177,6 @@ async def taken(scope: Scope, customer_id: UUID, reward_ids: Sequence[UUID]) -> 
             list(TAKEN),
         )
     return {row["reward_id"]: row["count"] for row in rows}
-
-
-def standing(balance: int, taken_before: int) -> Standing:
-    """A customer as the catalogue sees them. Tiers and segments are not kept yet, so nobody has one."""
-    return Standing(balance, taken_before)
 
 
 async def redemption(scope: Scope, redemption_id: UUID) -> Redemption | None:
@@ -175,18 +191,18 @@ async def redemption(scope: Scope, redemption_id: UUID) -> Redemption | None:
 async def redemptions_page(
     scope: Scope, first: int, after: UUID | None, *, customer_id: UUID | None = None, status: RedemptionStatus | None = None
 ) -> list[Redemption]:
-    """At most `first` redemptions, newest first, from behind `after`."""
+    """At most `first` redemptions, newest first, from behind `after`; a customer's are those of who was merged into them too."""
     async with db.connection(scope) as connection:
         rows = await connection.fetch(
             f"""
             select {REDEMPTION} from redemptions
-            where merchant_id = $1 and ($2::uuid is null or id < $2) and ($3::uuid is null or customer_id = $3)
+            where merchant_id = $1 and ($3::uuid is null or id < $3) and ($2::uuid is null or customer_id in {FAMILY})
                 and ($4::text is null or status = $4)
             order by id desc limit $5
             """,
             scope.merchant_id,
-            after,
             customer_id,
+            after,
             status and status.value,
             first,
         )

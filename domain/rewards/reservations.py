@@ -6,13 +6,13 @@ from uuid import UUID
 
 import msgspec
 
-from domain import audit, customers, db, idempotency, outbox
+from domain import audit, customers, db, idempotency, memberships, outbox
 from domain.errors import Code, DomainError, NotFound
 from domain.identifiers import new_id
 from domain.points import POINTS_MAX
 from domain.rewards import ledger, standings
-from domain.rewards.queries import RESERVATION, Reservation, pay_with_points, standing
-from domain.rewards.rules import AlreadyReserved, Obstacle, RewardUnavailable, obstacles, refusal
+from domain.rewards.queries import RESERVATION, Reservation, is_theirs, pay_with_points
+from domain.rewards.rules import AlreadyReserved, Obstacle, RewardUnavailable, Standing, obstacles, refusal
 from domain.scope import Scope
 
 LASTS = timedelta(minutes=5)
@@ -47,7 +47,8 @@ async def reserve(scope: Scope, *, customer_id: UUID, points: int, idempotency_k
     if way is None:
         raise RewardUnavailable("The shop takes no points at checkout.")
     priced = msgspec.structs.replace(way.definition, points=points)
-    found, missing = obstacles(priced, way.status, way.stock, standing(customer.balance, 0), scope.at)
+    standing = Standing(customer.balance, 0, await memberships.only(scope, customer_id))
+    found, missing = obstacles(priced, way.status, way.stock, standing, scope.at)
     if [one for one in found if one is not Obstacle.INSUFFICIENT_POINTS]:
         raise refusal(found[0], missing)
     reservation_id = new_id()
@@ -60,7 +61,10 @@ async def reserve(scope: Scope, *, customer_id: UUID, points: int, idempotency_k
                 merchant_id, id, customer_id, reward_id, definition, points, position, status, created_at, expires_at, due_at
             )
             select $1, $2, $3, $4, $5, $6, $7, 'held', $8, $9, $9
-            where not exists (select from reservations where merchant_id = $1 and customer_id = $3 and status = 'held')
+            where not exists (
+                select from reservations r join customers c on c.merchant_id = $1 and c.id = r.customer_id
+                where r.merchant_id = $1 and (c.id = $3 or c.merged_into = $3) and r.status = 'held'
+            )
             returning {RESERVATION}
             """,
             scope.merchant_id,
@@ -96,7 +100,7 @@ async def release(scope: Scope, reservation_id: UUID, *, customer_id: UUID | Non
             reservation_id,
         )
         kept = Reservation(*row) if row else None
-        if kept is None or customer_id not in (None, kept.customer_id):
+        if kept is None or (customer_id is not None and not await is_theirs(scope, kept.customer_id, customer_id)):
             raise NotFound("There is no such reservation.", field=("id",))
         if kept.status != "held":
             return kept
@@ -170,12 +174,14 @@ async def capture(scope: Scope, reservation_id: UUID, used: int, order_id: int) 
         kept = Reservation(*row)
         if kept.status not in ("held", "leaving", "released") or (kept.status == "released" and used == 0):
             return
-        position = kept.position
+        position, payer_id = kept.position, kept.customer_id
         if kept.status == "released":
-            position = await ledger.take(scope, kept.customer_id, used, SOURCE, kept.id, "late", floor=None)
+            payer_id = await customers.stands_for(scope, kept.customer_id)
+            position = await ledger.take(scope, payer_id, used, SOURCE, kept.id, "late", floor=None)
         await connection.execute(
             """
-            update reservations set status = 'captured', points_used = $3, order_id = $4, position = $5, due_at = null
+            update reservations
+            set status = 'captured', points_used = $3, order_id = $4, position = $5, customer_id = $6, due_at = null
             where merchant_id = $1 and id = $2
             """,
             scope.merchant_id,
@@ -183,24 +189,27 @@ async def capture(scope: Scope, reservation_id: UUID, used: int, order_id: int) 
             used,
             order_id,
             position,
+            payer_id,
         )
     if kept.status != "released":
         await ledger.give_back(scope, kept.customer_id, kept.position, kept.points - used, SOURCE, kept.id, "unused")
     await standings.mark(scope, [kept.customer_id])
 
 
-async def give_back(scope: Scope, reservation_id: UUID, order_id: int) -> None:
-    """The order that paid with the points was cancelled: they come back, once."""
+async def give_back(scope: Scope, kept: Reservation, due: int) -> None:
+    """Of the order that paid with the points so much went back that `due` of them are to be back by now: what is missing goes.
+
+    Precondition: an open transaction that has locked the captured reservation and read it as it is.
+    """
+    if due <= kept.points_returned:
+        return
     async with db.connection(scope) as connection:
-        row = await connection.fetchrow(
-            f"""
-            update reservations set status = 'returned'
-            where merchant_id = $1 and id = $2 and status = 'captured' and order_id = $3 returning {RESERVATION}
-            """,
+        await connection.execute(
+            "update reservations set points_returned = $3, status = $4 where merchant_id = $1 and id = $2",
             scope.merchant_id,
-            reservation_id,
-            order_id,
+            kept.id,
+            due,
+            "returned" if due == kept.points_used else "captured",
         )
-    if row is not None:
-        kept = Reservation(*row)
-        await ledger.give_back(scope, kept.customer_id, kept.position, kept.points_used, SOURCE, kept.id, "returned")
+    missing, purpose = due - kept.points_returned, f"returned-{due}"
+    await ledger.give_back(scope, kept.customer_id, kept.position, missing, SOURCE, kept.id, purpose)

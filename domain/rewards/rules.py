@@ -8,6 +8,7 @@ import msgspec
 
 from domain import money
 from domain.errors import Code, DomainError
+from domain.memberships import Membership, is_handle
 from domain.points import POINTS_MAX
 
 NAME_LENGTH_MAX = 80
@@ -192,8 +193,8 @@ def validate(definition: Definition) -> None:
     if definition.starts_at and definition.ends_at and definition.ends_at <= definition.starts_at:
         raise InvalidReward("A reward ends after it starts.", field=("endsAt",))
     for name, values in (("tiers", definition.tiers), ("segments", definition.segments)):
-        if len(values) > NAMES_MAX or any(not 1 <= len(value) <= 64 for value in values):
-            raise InvalidReward(f"At most {NAMES_MAX} names of 1 to 64 characters.", field=(name,))
+        if len(values) > NAMES_MAX or not all(map(is_handle, values)):
+            raise InvalidReward(f"At most {NAMES_MAX} handles of 1 to 64 small letters, digits and hyphens.", field=(name,))
 
 
 def _check_texts(definition: Definition) -> None:
@@ -226,8 +227,7 @@ class Standing:
 
     balance: int
     taken: int
-    tier: str | None = None
-    segments: frozenset[str] = frozenset()
+    membership: Membership
 
 
 def obstacles(
@@ -240,8 +240,9 @@ def obstacles(
         Obstacle.PAUSED: status != RewardStatus.ACTIVE,
         Obstacle.ENDED: definition.ends_at is not None and definition.ends_at <= at,
         Obstacle.NOT_STARTED: definition.starts_at is not None and definition.starts_at > at,
-        Obstacle.TIER_REQUIRED: bool(definition.tiers) and standing.tier not in definition.tiers,
-        Obstacle.SEGMENT_REQUIRED: bool(definition.segments) and standing.segments.isdisjoint(definition.segments),
+        Obstacle.TIER_REQUIRED: bool(definition.tiers) and standing.membership.tier not in definition.tiers,
+        Obstacle.SEGMENT_REQUIRED: bool(definition.segments)
+        and set(standing.membership.segments).isdisjoint(definition.segments),
         Obstacle.LIMIT_REACHED: reached,
         Obstacle.OUT_OF_STOCK: stock == 0,
         Obstacle.INSUFFICIENT_POINTS: missing > 0,

@@ -15,8 +15,11 @@ from domain.rewards.queries import REDEMPTION, Redemption
 from domain.rewards.rules import RewardKind
 from domain.scope import Scope
 
+SETTLED_WITHIN = timedelta(minutes=1)
+"""After a worker has died in the middle, and Shopify answers: a discount that works and no points, or points and no discount."""
+
 LEASE = timedelta(seconds=30)
-"""Longer than a call to Shopify with all its attempts, and short enough to settle everything within a minute."""
+"""Longer than a call to Shopify with all its attempts. With the sweeper's period and one more call it is within that minute."""
 
 STRAY_AFTER = timedelta(minutes=2)
 """When to look whether a request that was given up has made its discount after all: requests do not live that long."""
@@ -112,12 +115,16 @@ async def used(scope: Scope, redemption_id: UUID, order_id: int | None) -> bool:
     return row is not None
 
 
-async def revive(scope: Scope, redemption_id: UUID, order_id: int, position: int) -> None:
-    """A code was used although it was held to be gone. Precondition: the entry at `position` took the points again."""
+async def revive(scope: Scope, redemption_id: UUID, order_id: int, payer_id: UUID, position: int) -> None:
+    """A code was used although it was held to be gone. Precondition: the payer's entry at `position` took the points again.
+
+    The payer is who stands for the customer now, and has the redemption from here on.
+    """
     async with db.connection(scope) as connection:
         await connection.execute(
             """
-            update redemptions set status = 'used', order_id = $3, position = $4, due_at = null, updated_at = $5
+            update redemptions
+            set status = 'used', order_id = $3, position = $4, due_at = null, updated_at = $5, customer_id = $6
             where merchant_id = $1 and id = $2 and status in ('cancelled', 'expired', 'failed')
             """,
             scope.merchant_id,
@@ -125,14 +132,34 @@ async def revive(scope: Scope, redemption_id: UUID, order_id: int, position: int
             order_id,
             position,
             scope.at,
+            payer_id,
         )
 
 
-async def returned(scope: Scope, redemption_id: UUID) -> None:
-    """The order that used it was cancelled: the points go back, once."""
-    kept = await _move(scope, redemption_id, ("used",), "returned")
-    if kept is not None:
-        await _return(scope, kept, kept.points)
+async def returned(scope: Scope, kept: Redemption, due: int) -> None:
+    """Of the order that used it so much went back that `due` points are to be back by now: what is missing of them goes back.
+
+    With the last of them the redemption is over, and one more is there to be taken where the stock is counted.
+    Precondition: an open transaction that has locked the used redemption and read it as it is.
+    """
+    if due <= kept.points_returned:
+        return
+    is_whole = due == kept.points
+    async with db.connection(scope) as connection:
+        await connection.execute(
+            "update redemptions set points_returned = $3, updated_at = $4, status = $5 where merchant_id = $1 and id = $2",
+            scope.merchant_id,
+            kept.id,
+            due,
+            scope.at,
+            "returned" if is_whole else "used",
+        )
+    assert kept.position is not None, "a redemption's points were taken by an entry"
+    missing, purpose = due - kept.points_returned, f"returned-{due}"
+    await ledger.give_back(scope, kept.customer_id, kept.position, missing, SOURCE, kept.id, purpose)
+    if is_whole:
+        await _restock(scope, kept)
+    await _tell(scope, kept)
 
 
 async def settled(scope: Scope, redemption_id: UUID) -> None:
@@ -195,13 +222,17 @@ async def _return(scope: Scope, kept: Redemption, points: int) -> None:
     """Give points back, and one to the stock where it is counted; coupons stay with those who have seen them."""
     assert kept.position is not None, "a redemption's points were taken by an entry"
     await ledger.give_back(scope, kept.customer_id, kept.position, points, SOURCE, kept.id, kept.status)
+    await _restock(scope, kept)
+    await _tell(scope, kept)
+
+
+async def _restock(scope: Scope, kept: Redemption) -> None:
     async with db.connection(scope) as connection:
         await connection.execute(
             "update rewards set stock = stock + 1 where merchant_id = $1 and id = $2 and stock is not null",
             scope.merchant_id,
             kept.reward_id,
         )
-    await _tell(scope, kept)
 
 
 async def _tell(scope: Scope, kept: Redemption) -> None:

@@ -8,7 +8,9 @@ from uuid import UUID
 
 import msgspec
 
-from domain import db
+from domain import db, memberships
+from domain.customers.queries import HEIR
+from domain.memberships import SEGMENTS_MAX, Membership
 from domain.scope import Scope
 
 BATCH = 25
@@ -20,10 +22,14 @@ BACKOFF_MAX = timedelta(minutes=10)
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A customer of whom checkout is to be told. wanted: the change up to which; digest: what Shopify had when last told."""
+    """A customer of whom checkout is to be told. wanted: the change up to which; digest: what Shopify had when last told.
+
+    shop_domain: the shop that knows them by this number; None is the merchant's own.
+    """
 
     customer_id: UUID
     shopify_id: int
+    shop_domain: str | None
     wanted: int
     digest: str | None
     value: str
@@ -31,13 +37,26 @@ class Wanted:
 
 
 async def mark(scope: Scope, customer_ids: Collection[UUID]) -> bool:
-    """Say that something about these customers has changed. Returns whether anybody must be told: only a shop with the app."""
+    """Say that something about these customers has changed. Returns whether anybody must be told: only a shop with the app.
+
+    Another shop's checkout knows a customer by the number of one who was merged into them, and is told under that.
+    """
     async with db.connection(scope) as connection:
         status = await connection.execute(
             """
             insert into standings (merchant_id, customer_id, due_at)
-            select $1, n.id, $3 from unnest($2::uuid[]) as n (id)
+            select $1, n.id, $3 from (
+                select id from unnest($2::uuid[]) as asked (id)
+                union
+                select gone.id from customers gone
+                join customers kept on kept.merchant_id = $1 and kept.id = gone.merged_into
+                left join customer_shops there on there.merchant_id = $1 and there.shopify_id = gone.shopify_id
+                left join customer_shops here on here.merchant_id = $1 and here.shopify_id = kept.shopify_id
+                where gone.merchant_id = $1 and gone.merged_into = any ($2)
+                    and there.shop_domain is distinct from here.shop_domain
+            ) n
             where exists (select from installations i where i.merchant_id = $1 and i.uninstalled_at is null)
+                or (select count(*) from stores s where s.merchant_id = $1) > 1
             order by n.id
             on conflict (merchant_id, customer_id) do update set
                 wanted = standings.wanted + 1, due_at = least(standings.due_at, excluded.due_at)
@@ -49,55 +68,91 @@ async def mark(scope: Scope, customer_ids: Collection[UUID]) -> bool:
     return status != "INSERT 0 0"
 
 
+async def is_told(scope: Scope, customer_id: UUID) -> bool:
+    """Whether checkout has been told of everything that has happened to a customer, in every shop that knows them."""
+    async with db.connection(scope) as connection:
+        return await connection.fetchval(
+            f"""
+            select coalesce(bool_and(s.due_at is null), false) from customers c
+            join customers one on one.merchant_id = $1 and (one.id = {HEIR} or one.merged_into = {HEIR})
+            join standings s on s.merchant_id = $1 and s.customer_id = one.id
+            where c.merchant_id = $1 and c.id = $2
+            """,
+            scope.merchant_id,
+            customer_id,
+        )
+
+
 async def claim(scope: Scope) -> list[Wanted]:
     """At most 25 customers who are due, leased to the caller, with what the ledger says of them now."""
     async with db.connection(scope) as connection:
         rows = await connection.fetch(
-            """
+            f"""
             with due as materialized (
                 -- Materialised, so that it is read once: joined in, it might be read again and give more than its limit.
                 select customer_id from standings where merchant_id = $1 and due_at <= $2 order by due_at limit $4
                 for update skip locked
             )
             update standings s set due_at = $3, attempts = attempts + 1
-            from customers c join points_accounts a on a.merchant_id = $1 and a.customer_id = c.id
+            from customers c
+            join points_accounts a on a.merchant_id = $1 and a.customer_id = {HEIR}
+            left join customer_shops t on t.merchant_id = $1 and t.shopify_id = c.shopify_id
             where s.merchant_id = $1 and c.merchant_id = $1 and c.id = s.customer_id
                 and s.customer_id in (select customer_id from due)
-            returning s.customer_id, c.shopify_id, s.wanted, s.digest, s.attempts, a.balance, a.version
+            returning s.customer_id, c.shopify_id, t.shop_domain, s.wanted, s.digest, s.attempts,
+                a.customer_id as owner, a.balance, a.version, (
+                    select count(*) + count(undone_at) from customer_merges g where g.merchant_id = $1 and g.gone_id = c.id
+                ) as turns
             """,
             scope.merchant_id,
             scope.at,
             scope.at + LEASE,
             BATCH,
         )
-        ids = [row["customer_id"] for row in rows]
+        ids = [row["owner"] for row in rows]
         held = await connection.fetch(
             """
-            select customer_id, id, points from reservations
-            where merchant_id = $1 and customer_id = any ($2) and status = 'held'
+            select coalesce(c.merged_into, c.id) as owner, r.id, r.points
+            from reservations r join customers c on c.merchant_id = $1 and c.id = r.customer_id
+            where r.merchant_id = $1 and (c.id = any ($2) or c.merged_into = any ($2)) and r.status = 'held' order by r.id
             """,
             scope.merchant_id,
             ids,
         )
-    reserved = {row["customer_id"]: (row["id"], row["points"]) for row in held}
+        belonging = await memberships.of_customers(scope, ids)
+    reserved = {row["owner"]: (row["id"], row["points"]) for row in held}
     return [
         Wanted(
             customer_id=row["customer_id"],
             shopify_id=row["shopify_id"],
+            shop_domain=row["shop_domain"],
             wanted=row["wanted"],
             digest=row["digest"],
-            value=_value(row["balance"], row["version"], reserved.get(row["customer_id"])),
+            value=_value(row, reserved.get(row["owner"]), belonging[row["owner"]]),
             attempts=row["attempts"],
         )
         for row in rows
     ]
 
 
-def _value(balance: int, version: int, reserved: tuple[UUID, int] | None) -> str:
-    """The metafield (shopify_functions/schemas/loyalty.schema.json). `account_version` tells us which of two is newer."""
-    told: dict[str, Any] = {"version": 1, "balance": balance, "account_version": version}
+def _value(row: Any, reserved: tuple[UUID, int] | None, belonging: Membership) -> str:
+    """The metafield (shopify_functions/schemas/loyalty.schema.json).
+
+    `turns`, `account_version` and `membership_revision` tell us, in this order, which of two is newer: a customer who is merged
+    into another or parted from them has another account from then on.
+    """
+    told: dict[str, Any] = {"version": 1, "balance": row["balance"], "account_version": row["version"]}
+    if belonging.revision:
+        told["membership_revision"] = belonging.revision
+    if belonging.tier is not None:
+        told["tier"] = belonging.tier
+    if belonging.segments:
+        # No one has more but by merges, and with more checkout would not know the customer at all.
+        told["segments"] = belonging.segments[:SEGMENTS_MAX]
+    if row["turns"]:
+        told["turns"] = row["turns"]
     if reserved is not None:
-        told["balance"] = balance + reserved[1]
+        told["balance"] += reserved[1]
         told["reservation"] = {"id": str(reserved[0]), "points": reserved[1]}
     return msgspec.json.encode(told, order="sorted").decode()
 

@@ -18,6 +18,7 @@ class Rewards(Table, tablename="rewards"):
     updated_at = Timestamptz()
     shopify_id = Text(null=True)
     due_at = Timestamptz(null=True)
+    elsewhere = Text()
 
 
 class Coupons(Table, tablename="coupons"):
@@ -51,6 +52,9 @@ class Redemptions(Table, tablename="redemptions"):
     updated_at = Timestamptz()
     due_at = Timestamptz(null=True)
     attempts = Integer()
+    shop_domain = Text(null=True)
+    customer_number = BigInt(null=True)
+    points_returned = BigInt()
 
 
 class Reservations(Table, tablename="reservations"):
@@ -69,6 +73,7 @@ class Reservations(Table, tablename="reservations"):
     created_at = Timestamptz()
     expires_at = Timestamptz()
     due_at = Timestamptz(null=True)
+    points_returned = BigInt()
 
 
 class Standings(Table, tablename="standings"):

@@ -1,7 +1,6 @@
 """What orders tell of rewards: which code was used, how many reserved points were paid with, and what was cancelled."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -13,7 +12,8 @@ from domain.identifiers import uuid_or_none
 from domain.rewards import ledger, reservations, settling
 from domain.rewards.commands import SOURCE
 from domain.rewards.offers import points_worth
-from domain.rewards.queries import REDEMPTION, Redemption, Reservation, reservation
+from domain.rewards.queries import REDEMPTION, Redemption, Reservation, is_theirs, reservation
+from domain.rewards.returning import settle_returns
 from domain.scope import Scope
 
 ATTRIBUTE = "_loyalnest_reservation"
@@ -51,7 +51,9 @@ class _Order(msgspec.Struct):
     id: int
     currency: str
     customer: _Customer | None = None
-    cancelled_at: datetime | None = None
+    cancelled_at: str | None = None
+    financial_status: str | None = None
+    refunds: list[msgspec.Raw] = []
     discount_codes: list[_Code] = []
     discount_applications: list[_Application] = []
     line_items: list[_Line] = []
@@ -82,9 +84,10 @@ _decoder = msgspec.json.Decoder(_Order, strict=False)
 
 
 async def track(scope: Scope, payloads: Sequence[str]) -> None:
-    """Book what orders say of rewards. Precondition: an open transaction. In any order, any number of times, the end is the same.
+    """Book what orders say of rewards. In any order, any number of times, the end is the same.
 
-    A payload that cannot be read is passed over: the orders' own reader has refused it, or it says nothing of rewards.
+    Precondition: an open transaction, in which the orders were written. A payload that cannot be read is passed over: the orders'
+    own reader has refused it, or it says nothing of rewards.
     """
     orders: list[_Order] = []
     for payload in payloads:
@@ -104,6 +107,12 @@ async def track(scope: Scope, payloads: Sequence[str]) -> None:
             held = None if found is None else await reservation(scope, found)
             if held is not None and await _is_theirs(scope, held, order):
                 await _points_paid(scope, held, order)
+    # With most orders nothing has gone back, and nobody has to look.
+    await settle_returns(scope, {order.id for order in orders if _goes_back(order)})
+
+
+def _goes_back(order: _Order) -> bool:
+    return bool(order.refunds) or order.cancelled_at is not None or order.financial_status in ("refunded", "voided")
 
 
 def _spellings(order: _Order) -> set[str]:
@@ -126,27 +135,24 @@ async def _with_codes(scope: Scope, codes: list[str]) -> list[Redemption]:
 async def _code_used(scope: Scope, kept: Redemption, order: _Order) -> None:
     if kept.status in ("cancelled", "expired", "failed"):
         # The checkout was quicker than the deletion: the points went back, and the discount was had. They are owed.
-        position = await ledger.take(scope, kept.customer_id, kept.points, SOURCE, kept.id, "late", floor=None)
-        await settling.revive(scope, kept.id, order.id, position)
+        payer_id = await customers.stands_for(scope, kept.customer_id)
+        position = await ledger.take(scope, payer_id, kept.points, SOURCE, kept.id, "late", floor=None)
+        await settling.revive(scope, kept.id, order.id, payer_id, position)
     elif kept.status != "returned":
         await settling.used(scope, kept.id, order.id)
-    if order.cancelled_at is not None:
-        await settling.returned(scope, kept.id)
 
 
 async def _is_theirs(scope: Scope, held: Reservation, order: _Order) -> bool:
     if order.customer is None:
         return False
     customer = await customers.by_shopify_id(scope, order.customer.id)
-    return customer is not None and customer.id == held.customer_id
+    return customer is not None and await is_theirs(scope, held.customer_id, customer.id)
 
 
 async def _points_paid(scope: Scope, held: Reservation, order: _Order) -> None:
     amount = _paid(held, order)
     used = 0 if amount is None else points_worth(held, amount, order.currency)
     await reservations.capture(scope, held.id, used, order.id)
-    if order.cancelled_at is not None:
-        await reservations.give_back(scope, held.id, order.id)
 
 
 def _paid(held: Reservation, order: _Order) -> int | None:

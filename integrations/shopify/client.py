@@ -112,6 +112,11 @@ class Shopify:
         assert answer is not None, "a call without an answer has raised"
         return self._result(operation, answer)
 
+    async def introduce(self, shop: str, access_token: str) -> dict[str, Any]:
+        """What a shop says of itself to a token that is not kept yet. Raises ShopifyError."""
+        response = await self._post(shop, access_token, "ShopInfo", {})
+        return self._result("ShopInfo", _read(response))
+
     async def _post(self, shop: str, access_token: str, operation: str, variables: dict[str, Any]) -> httpx2.Response:
         try:
             return await self.http.post(

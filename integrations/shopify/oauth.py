@@ -1,7 +1,7 @@
 """Shopify's grants: code, token exchange and refresh. Each gives an expiring offline token with its refresh token."""
 
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -14,11 +14,14 @@ from domain.settings import settings
 from integrations.shopify.errors import Refused, Unanswered
 
 SCOPES = (
-    "read_customers,write_customers,read_orders,read_products,write_discounts,write_app_proxy,"
-    "write_store_credit_account_transactions"
+    "read_customers,write_customers,read_customer_merge,read_orders,read_shopify_payments_disputes,read_products,write_discounts,"
+    "write_app_proxy,write_store_credit_account_transactions"
 )
+"""As shopify_functions/shopify.app.toml has them."""
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 ID_TOKEN = "urn:ietf:params:oauth:token-type:id_token"  # noqa: S105 -- the name of a type of token
+PROXY_AGE_MAX_S = 90
+"""Shopify's own library refuses a signed request of the app proxy after so long."""
 OFFLINE = "urn:shopify:params:oauth:token-type:offline-access-token"
 
 
@@ -100,12 +103,6 @@ def _code(response: httpx2.Response) -> str:
     return code if isinstance(code, str) else "REFUSED"
 
 
-def callback_is_signed(query: Mapping[str, str], secrets: Sequence[str]) -> bool:
-    """Whether Shopify signed an OAuth redirect: hex HMAC-SHA256 over the sorted pairs but `hmac`, joined by `&`."""
-    message = "&".join(f"{key}={value}" for key, value in sorted(query.items()) if key != "hmac")
-    return _matches(message, query.get("hmac", ""), secrets)
-
-
 def proxy_is_signed(query: Sequence[tuple[str, str]], secrets: Sequence[str], at: datetime) -> bool:
     """Whether Shopify signed an app proxy request within the last 90 s.
 
@@ -121,7 +118,7 @@ def proxy_is_signed(query: Sequence[tuple[str, str]], secrets: Sequence[str], at
     [timestamp] = values["timestamp"]
     if not timestamp.isascii() or not timestamp.isdigit() or len(timestamp) > 12:
         return False
-    if abs(at.timestamp() - int(timestamp)) > 90:
+    if abs(at.timestamp() - int(timestamp)) > PROXY_AGE_MAX_S:
         return False
     message = "".join(sorted(f"{key}={','.join(one)}" for key, one in values.items()))
     return _matches(message, signature, secrets)

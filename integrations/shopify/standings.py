@@ -14,8 +14,12 @@ from integrations.shopify.errors import Refused
 STALE = frozenset({"STALE_OBJECT", "INVALID_COMPARE_DIGEST"})
 
 
-class _Told(msgspec.Struct):
+class _Told(msgspec.Struct, order=True):
+    """What of a metafield tells which of two is newer, in this order."""
+
+    turns: int = 0
     account_version: int = -1
+    membership_revision: int = 0
 
 
 async def write(shopify: Shopify, scope: Scope, wanted: Sequence[Wanted]) -> list[tuple[UUID, int, str]]:
@@ -77,9 +81,9 @@ def _gid(one: Wanted) -> str:
     return f"gid://shopify/Customer/{one.shopify_id}"
 
 
-def _version(value: str) -> int:
+def _version(value: str) -> _Told:
     try:
-        return msgspec.json.decode(value, type=_Told).account_version
+        return msgspec.json.decode(value, type=_Told)
     except msgspec.DecodeError:
         # Somebody else has written there, which is no version of ours.
-        return -1
+        return _Told()

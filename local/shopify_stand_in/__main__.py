@@ -12,7 +12,7 @@ from domain import db, installations, merchants
 from domain.scope import now, system
 from domain.settings import settings
 from integrations.shopify import Shopify, oauth
-from integrations.shopify.webhooks import subscribe
+from integrations.shopify.webhooks import register
 from local.seed import DEMO
 from local.shopify_stand_in.server import StandIn
 
@@ -58,7 +58,7 @@ async def _open_shops(stand_in: StandIn, http: httpx2.AsyncClient) -> None:
             scope = system(merchant.id)
             grant = await oauth.by_session_token(shopify.http, shop.domain, "a merchant opens the app", now())
             await installations.install(scope, grant)
-            await subscribe(shopify, scope)
+            await register(shopify, scope)
     finally:
         await shopify.close()
         await db.close_database()

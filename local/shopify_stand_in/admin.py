@@ -273,18 +273,43 @@ class _Root:
         return {"nodes": self._shop.subscriptions, "pageInfo": {"hasNextPage": False, "endCursor": None}}
 
     def webhookSubscriptionCreate(self, _: Any, topic: str, webhookSubscription: Json) -> Json:  # noqa: N802, N803
-        taken = [one for one in self._shop.subscriptions if (one["topic"], one["uri"]) == (topic, webhookSubscription["uri"])]
-        if taken:
-            refusal = {"field": ["webhookSubscription", "uri"], "message": "Address for this topic has already been taken"}
-            return {"webhookSubscription": None, "userErrors": [refusal]}
-        made = {
-            "id": f"gid://shopify/WebhookSubscription/{next(self._shop.numbers)}",
-            "topic": topic,
-            "uri": webhookSubscription["uri"],
-            "failures": 0,
-        }
-        self._shop.subscriptions.append(made)
-        return {"webhookSubscription": made, "userErrors": []}
+        made = {"id": f"gid://shopify/WebhookSubscription/{next(self._shop.numbers)}", "topic": topic, "failures": 0}
+        if self._is_taken(topic, webhookSubscription["uri"], made["id"]):
+            return {"webhookSubscription": None, "userErrors": [_TAKEN]}
+        self._shop.subscriptions.append(made | _subscription(webhookSubscription))
+        return {"webhookSubscription": self._shop.subscriptions[-1], "userErrors": []}
+
+    def webhookSubscriptionUpdate(self, _: Any, id: str, webhookSubscription: Json) -> Json:  # noqa: N802, N803
+        for kept in self._shop.subscriptions:
+            if kept["id"] == id:
+                if self._is_taken(kept["topic"], webhookSubscription["uri"], id):
+                    return {"webhookSubscription": None, "userErrors": [_TAKEN]}
+                kept.update(_subscription(webhookSubscription))
+                return {"webhookSubscription": kept, "userErrors": []}
+        return {"webhookSubscription": None, "userErrors": [{"field": ["id"], "message": "Could not find the subscription"}]}
+
+    def webhookSubscriptionDelete(self, _: Any, id: str) -> Json:  # noqa: N802
+        kept = [one for one in self._shop.subscriptions if one["id"] != id]
+        gone = len(kept) < len(self._shop.subscriptions)
+        self._shop.subscriptions[:] = kept
+        refusals = [] if gone else [{"field": ["id"], "message": "Webhook subscription does not exist"}]
+        return {"deletedWebhookSubscriptionId": id if gone else None, "userErrors": refusals}
+
+    def _is_taken(self, topic: str, uri: str, identifier: str) -> bool:
+        return any((one["topic"], one["uri"]) == (topic, uri) and one["id"] != identifier for one in self._shop.subscriptions)
+
+
+_TAKEN = {"field": ["webhookSubscription", "uri"], "message": "Address for this topic has already been taken"}
+
+
+def _subscription(given: Json) -> Json:
+    """What a subscription says, with Shopify's defaults."""
+    return {
+        "uri": given["uri"],
+        "format": given.get("format") or "JSON",
+        "filter": given.get("filter") or None,
+        "includeFields": given.get("includeFields") or [],
+    }
 
 
 def _number(identifier: str) -> int:

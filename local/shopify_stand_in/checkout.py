@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
@@ -283,8 +283,14 @@ def _shipping_line(shop: ShopState, applied: list[_Applied]) -> Json:
 def cancel(shop: ShopState, number: int) -> Json:
     """Cancel an order and give all money back; its totals stay, as they do at Shopify."""
     order: dict[str, Any] = shop.orders[number]
-    at = now()
-    if order["updated_at"] >= at.isoformat():
-        at += timedelta(seconds=1)
-    order |= {"cancelled_at": at.isoformat(), "updated_at": at.isoformat(), "financial_status": "refunded"}
+    at = touch(order)
+    order |= {"cancelled_at": at, "financial_status": "refunded"}
     return order
+
+
+def touch(order: Json) -> str:
+    """Note that an order has changed, later than ever before. Returns when."""
+    at = now()
+    before = datetime.fromisoformat(order["updated_at"])
+    order["updated_at"] = max(at, before + timedelta(seconds=1)).isoformat()
+    return order["updated_at"]

@@ -6,6 +6,7 @@ Shops are addressed by a path instead of a host name, so that one port serves al
 import hmac
 import json
 import secrets
+import time
 from dataclasses import asdict
 from typing import Any
 from urllib.parse import urlencode
@@ -16,7 +17,7 @@ from litestar import Litestar, Request, Response, get, post
 from litestar.params import FromPath
 from litestar.response import Redirect
 
-from local.shopify_stand_in import admin, checkout
+from local.shopify_stand_in import admin, checkout, refunds
 from local.shopify_stand_in.checkout import Basket
 from local.shopify_stand_in.deliveries import Deliveries
 from local.shopify_stand_in.faults import Fault, Faults
@@ -64,7 +65,8 @@ async def _authorize(request: Request[Any, Any, Any], domain: FromPath[str]) -> 
         return Response({"error": "invalid_client"}, status_code=400)
     code = secrets.token_hex(16)
     stand_in.codes[code] = domain
-    answer = {"code": code, "shop": domain, "state": asked.get("state", ""), "timestamp": "1700000000"}
+    stand_in.shop(domain).scopes = asked.get("scope", "")
+    answer = {"code": code, "shop": domain, "state": asked.get("state", ""), "timestamp": str(int(time.time()))}
     message = "&".join(f"{key}={value}" for key, value in sorted(answer.items()))
     signature = hmac.new(stand_in.client_secret.encode(), message.encode(), "sha256").hexdigest()
     return Redirect(f"{asked['redirect_uri']}?{urlencode({**answer, 'hmac': signature})}")
@@ -209,6 +211,17 @@ async def _cancel(request: Request[Any, Any, Any], domain: FromPath[str], number
     return order
 
 
+@post("/_control/{domain:str}/orders/{number:int}/refund", status_code=200)
+async def _refund(request: Request[Any, Any, Any], domain: FromPath[str], number: FromPath[int]) -> Json:
+    """Take pieces back and give money back: {"lines": [[LINE, 1]], "shipping": true}; {"amount": "5.00"} gives that alone."""
+    given: Json = await request.json()
+    stand_in = _of(request)
+    order, refund = refunds.refund(stand_in.shop(domain), number, refunds.Return(**given))
+    for topic, payload in refunds.events(order, refund):
+        stand_in.deliveries.tell(stand_in.shop(domain), topic, payload)
+    return {"order": order, "refund": refund}
+
+
 @get("/_control/{domain:str}")
 async def _state(request: Request[Any, Any, Any], domain: FromPath[str]) -> Response[str]:
     """What the shop has."""
@@ -234,4 +247,4 @@ async def _state(request: Request[Any, Any, Any], domain: FromPath[str]) -> Resp
     return Response(json.dumps(told), media_type="application/json")
 
 
-_CONTROL = [_faults, _bucket, _customer, _checkout, _cancel, _state]
+_CONTROL = [_faults, _bucket, _customer, _checkout, _cancel, _refund, _state]

@@ -10,6 +10,8 @@ from typing import Any
 
 from loyalty_native import money_format
 
+from integrations.shopify.oauth import SCOPES
+
 Json = dict[str, Any]
 
 TOKEN_LASTS_S = 3600
@@ -87,6 +89,7 @@ class ShopState:
     domain: str
     currency: str = "USD"
     name: str = "Stand-in"
+    scopes: str = SCOPES
     products: dict[int, Json] = field(default_factory=dict)
     customers: dict[int, Json] = field(default_factory=dict)
     discounts: dict[int, Discount] = field(default_factory=dict)
@@ -126,7 +129,7 @@ class ShopState:
             "expires_in": TOKEN_LASTS_S,
             "refresh_token": refresh,
             "refresh_token_expires_in": 90 * 24 * 3600,
-            "scope": "write_discounts,read_orders,write_customers",
+            "scope": self.scopes,
         }
 
     def refreshed(self, refresh: str) -> Json | None:

@@ -10,8 +10,9 @@ import jwt
 import pytest
 
 from api.auth import staff_token
-from api.tokens import CUSTOMER_LASTS, PROXY_AGE_MAX_S, STAFF_LASTS
+from api.tokens import CUSTOMER_LASTS, STAFF_LASTS
 from domain import customers
+from integrations.shopify.oauth import PROXY_AGE_MAX_S
 from tests.conftest import CLIENT_ID, CLIENT_SECRET, PREVIOUS_SECRET
 from tests.shop import Shop
 

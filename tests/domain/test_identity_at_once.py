@@ -29,7 +29,7 @@ async def at_once(shop: Shop, *acts: Callable[[], Awaitable[Any]]) -> None:
 
 
 def told(topic: str, payload: dict[str, Any], parent: int) -> inbox.Waiting:
-    return inbox.Waiting("w", topic, inbox.customer_key(parent), json.dumps(payload), None, 0, "r")
+    return inbox.Waiting("w", topic, inbox.customer_key(parent), json.dumps(payload), None, 0, "r", None)
 
 
 async def test_tellings_of_the_same_customers_at_once_do_not_wait_for_each_other(shop: Shop) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from domain import db, outbox, rewards
 from domain.errors import Code, DomainError
+from domain.memberships import Membership
 from domain.rewards import Definition, InvalidReward, Obstacle, RewardKind, RewardStatus, obstacles
 from domain.rewards.rules import Standing, validate
 from tests.rewards import definition, offer, redeem, rich, state
@@ -68,21 +69,36 @@ def test_names_fall_back_to_the_language_and_then_to_english() -> None:
 @pytest.mark.parametrize(
     ("changes", "status", "stock", "standing", "expected"),
     [
-        ({}, "active", None, Standing(500, 0), []),
-        ({}, "paused", None, Standing(500, 0), [Obstacle.PAUSED]),
-        ({"starts_at": NOON}, "active", None, Standing(500, 0), []),
-        ({"starts_at": NOON + DAY}, "active", None, Standing(500, 0), [Obstacle.NOT_STARTED]),
-        ({"ends_at": NOON}, "active", None, Standing(500, 0), [Obstacle.ENDED]),
-        ({"ends_at": NOON + DAY}, "active", 1, Standing(500, 0), []),
-        ({}, "active", 0, Standing(500, 0), [Obstacle.OUT_OF_STOCK]),
-        ({"limit_per_customer": 2}, "active", None, Standing(500, 1), []),
-        ({"limit_per_customer": 2}, "active", None, Standing(500, 2), [Obstacle.LIMIT_REACHED]),
-        ({"tiers": ["gold"]}, "active", None, Standing(500, 0), [Obstacle.TIER_REQUIRED]),
-        ({"tiers": ["gold"]}, "active", None, Standing(500, 0, tier="gold"), []),
-        ({"segments": ["vip"]}, "active", None, Standing(500, 0), [Obstacle.SEGMENT_REQUIRED]),
-        ({"segments": ["vip"]}, "active", None, Standing(500, 0, segments=frozenset({"vip", "new"})), []),
-        ({}, "active", None, Standing(499, 0), [Obstacle.INSUFFICIENT_POINTS]),
-        ({}, "paused", 0, Standing(-10, 0), [Obstacle.PAUSED, Obstacle.OUT_OF_STOCK, Obstacle.INSUFFICIENT_POINTS]),
+        ({}, "active", None, Standing(500, 0, Membership()), []),
+        ({}, "paused", None, Standing(500, 0, Membership()), [Obstacle.PAUSED]),
+        ({"starts_at": NOON}, "active", None, Standing(500, 0, Membership()), []),
+        ({"starts_at": NOON + DAY}, "active", None, Standing(500, 0, Membership()), [Obstacle.NOT_STARTED]),
+        ({"ends_at": NOON}, "active", None, Standing(500, 0, Membership()), [Obstacle.ENDED]),
+        ({"ends_at": NOON + DAY}, "active", 1, Standing(500, 0, Membership()), []),
+        ({}, "active", 0, Standing(500, 0, Membership()), [Obstacle.OUT_OF_STOCK]),
+        ({"limit_per_customer": 2}, "active", None, Standing(500, 1, Membership()), []),
+        ({"limit_per_customer": 2}, "active", None, Standing(500, 2, Membership()), [Obstacle.LIMIT_REACHED]),
+        ({"tiers": ["gold"]}, "active", None, Standing(500, 0, Membership()), [Obstacle.TIER_REQUIRED]),
+        ({"tiers": ["gold"]}, "active", None, Standing(500, 0, Membership("gold")), []),
+        ({"segments": ["vip"]}, "active", None, Standing(500, 0, Membership()), [Obstacle.SEGMENT_REQUIRED]),
+        (
+            {"segments": ["vip"]},
+            "active",
+            None,
+            Standing(
+                500,
+                0,
+                Membership(
+                    segments=(
+                        "vip",
+                        "new",
+                    )
+                ),
+            ),
+            [],
+        ),
+        ({}, "active", None, Standing(499, 0, Membership()), [Obstacle.INSUFFICIENT_POINTS]),
+        ({}, "paused", 0, Standing(-10, 0, Membership()), [Obstacle.PAUSED, Obstacle.OUT_OF_STOCK, Obstacle.INSUFFICIENT_POINTS]),
     ],
 )
 def test_what_stands_in_the_way(

@@ -12,7 +12,7 @@ import pytest
 import redis.asyncio
 import uvicorn
 
-from domain import installations
+from domain import customers, installations
 from domain.customers import Customer
 from domain.settings import settings
 from integrations.shopify import oauth
@@ -28,11 +28,11 @@ from tests.shop import Shop, rate
 from tests.stand_in import COAT, leases_over
 
 Connection = asyncpg.Connection  # type: ignore[type-arg]
-TOPICS = ("ORDERS_CREATE", "ORDERS_PAID", "ORDERS_UPDATED")
+TOPICS = ("ORDERS_CREATE", "ORDERS_PAID", "ORDERS_UPDATED", "REFUNDS_CREATE", "ORDER_TRANSACTIONS_CREATE")
 REDEEM = """mutation ($reward: ID!, $key: String!) {
     rewardRedeem(rewardId: $reward, idempotencyKey: $key) { redemption { id status code points } userErrors { code } }
 }"""
-MINE = "{ redemptions(first: 5) { nodes { id status code orderId } } customer { pointsBalance } }"
+MINE = "{ redemptions(first: 5) { nodes { id status code orderId pointsReturned } } customer { pointsBalance } }"
 
 
 @asynccontextmanager
@@ -51,7 +51,9 @@ async def beside(shop: Shop) -> AsyncGenerator[tuple[Running, StandIn, ShopState
         with running() as application:
             application.environment["LOYALNEST_SHOPIFY_URL"] = f"http://127.0.0.1:{port}/{{shop}}"
             uri = f"{application.url}/webhooks/shopify"
-            there.subscriptions += [{"id": topic, "topic": topic, "uri": uri, "failures": 0} for topic in TOPICS]
+            application.environment["LOYALNEST_PUBLIC_URL"] = application.url
+            plain = {"uri": uri, "failures": 0, "format": "JSON", "filter": None, "includeFields": []}
+            there.subscriptions += [{"id": topic, "topic": topic, **plain} for topic in TOPICS]
             yield application, stand_in, there
     finally:
         server.should_exit = True
@@ -81,30 +83,33 @@ async def until_balance(shop: Shop, customer: Customer, balance: int) -> None:
     """Wait until a customer has so many points."""
 
     async def holds() -> bool:
-        return (await shop.balance(customer.id))[0] == balance
+        found = await customers.by_id(shop.scope(), customer.id)
+        return found is not None and found.balance == balance
 
     await until(holds)
 
 
-async def test_earned_redeemed_checked_out_and_cancelled(shop: Shop) -> None:
-    """The whole story: an order earns, its points become a code, the code takes off its amount, and a cancelled order ends it."""
+@pytest.mark.parametrize("end", ["cancelled", "refunded"])
+async def test_the_whole_story(shop: Shop, end: str) -> None:
+    """An order earns, its points become a code, it takes off its amount; the order is cancelled, or refunded in two parts."""
     await shop.publish(rate(10))
     customer = await shop.customer()
     token = shop.customer_token(customer.id)
     reward = await offer(shop)
     async with beside(shop) as (application, stand_in, there):
+        stand_in_url = application.environment["LOYALNEST_SHOPIFY_URL"].removesuffix("/{shop}")
         there.add_customer(customer.shopify_id)
         application.start("api")
         application.start("workers")
         await application.ready()
 
-        def buy(*codes: str) -> Json:
-            order = checkout.check_out(there, Basket(customer.shopify_id, [(COAT, 1)], list(codes)))
+        def buy(pieces: int, *codes: str) -> Json:
+            order = checkout.check_out(there, Basket(customer.shopify_id, [(COAT, pieces)], list(codes)))
             for topic in ("orders/create", "orders/paid"):
                 stand_in.deliveries.tell(there, topic, {name: value for name, value in order.items() if name != "refused_codes"})
             return order
 
-        buy()
+        buy(1)
         await until_balance(shop, customer, 800)
         answer = await shop.data(REDEEM, token=token, reward=f"gid://loyalnest/Reward/{reward.id}", key="one")
         taken = answer["rewardRedeem"]["redemption"]
@@ -114,19 +119,32 @@ async def test_earned_redeemed_checked_out_and_cancelled(shop: Shop) -> None:
         [mine] = (await shop.data(MINE, token=token))["redemptions"]["nodes"]
         [discount] = there.discounts.values()
         assert (mine["status"], mine["code"]) == ("ISSUED", discount.code)
-        order = buy(mine["code"])
+        order = buy(2, mine["code"])
         assert (order["total_discounts"], order["refused_codes"]) == ("5.00", {})
         await until_status(shop, taken_id, "used")
-        # 800, less 500, and ten for each of the 75.00 that the coat still cost.
-        await until_balance(shop, customer, 1050)
+        # 800, less 500, and ten for each of the 155.00 that the two coats still cost.
+        await until_balance(shop, customer, 1850)
         seen = await shop.data(MINE, token=token)
         [mine] = seen["redemptions"]["nodes"]
         assert (mine["status"], mine["orderId"]) == ("USED", f"gid://shopify/Order/{order['id']}")
-        assert seen["customer"]["pointsBalance"] == 1050
-        stand_in.deliveries.tell(there, "orders/updated", checkout.cancel(there, order["id"]))
+        assert seen["customer"]["pointsBalance"] == 1850
+        if end == "cancelled":
+            stand_in.deliveries.tell(there, "orders/updated", checkout.cancel(there, order["id"]))
+        else:
+            control = httpx2.AsyncClient(base_url=f"{stand_in_url}/_control/{shop.merchant.shop_domain}")
+            async with control:
+                coat = {"lines": [[order["line_items"][0]["id"], 1]]}
+                assert (await control.post(f"/orders/{order['id']}/refund", json=coat)).status_code == 200
+                # Half of the 1,550 that the order had earned are gone, and half of the 500 that were spent on it are back.
+                await until_balance(shop, customer, 1325)
+                [mine] = (await shop.data(MINE, token=token))["redemptions"]["nodes"]
+                assert (mine["status"], mine["pointsReturned"]) == ("USED", 250)
+                rest = coat | {"shipping": True}
+                assert (await control.post(f"/orders/{order['id']}/refund", json=rest)).status_code == 200
         await until_status(shop, taken_id, "returned")
         await until_balance(shop, customer, 800)
         await stand_in.deliveries.settled()
+        assert (await shop.balance(customer.id))[0] == 800
         assert {one["status"] for one in stand_in.deliveries.sent} == {200}
 
 

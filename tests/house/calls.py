@@ -148,6 +148,8 @@ def with_ids(thing: Thing) -> dict[str, list[dict[str, Any]]]:
         "storeRemove": [{"shopDomain": thing.shop}],
         "customerMergeUndo": [{"id": thing.merged}],
         "customerExportTake": [{"id": thing.export}],
+        "customerTierSet": [{"customerId": thing.customer, "tier": tier} for tier in ("gold", None)],
+        "customerSegmentsSet": [{"customerId": thing.customer, "segments": ["probe"]}],
         "actionClaims": [{"first": 10, "customerId": thing.customer}],
         "customerBirthday": [{"customerId": thing.customer}],
         "customerBirthdaySet": [{"customerId": thing.customer, "month": 2, "day": 28, "year": 1990}],
@@ -157,7 +159,10 @@ def with_ids(thing: Thing) -> dict[str, list[dict[str, Any]]]:
         "redemptions": [{"first": 10, "customerId": thing.customer}],
         "rewardUpdate": [{"id": thing.reward, "input": POOL}, {"id": thing.reward, "input": POOL, "revision": 1}],
         "rewardCouponsAdd": [{"rewardId": thing.reward, "codes": ["probe"]}],
-        "rewardRedeem": [{"rewardId": thing.reward, "customerId": thing.customer, "idempotencyKey": f"probe {next(_keys)}"}],
+        "rewardRedeem": [
+            {"rewardId": thing.reward, "customerId": thing.customer, "idempotencyKey": f"probe {next(_keys)}"} | more
+            for more in ({}, {"shopDomain": thing.shop})
+        ],
         "redemptionCancel": [{"id": thing.redemption}],
         "pointsReserve": [{"customerId": thing.customer, "points": 1, "idempotencyKey": f"probe {next(_keys)}"}],
         "reservationRelease": [{"id": thing.reservation}],
@@ -201,6 +206,7 @@ def without_ids(own: Thing, foreign: Thing) -> dict[str, list[dict[str, Any]]]:
         "pointsBalance": [{}],
         "customerActivity": [{}],
         "merchant": [{}],
+        "webhooksCheck": [{}],
         "storeInvite": [{"shopDomain": "alder-outlet.myshopify.com"}],
         "actionClaims": [
             {"first": 10},

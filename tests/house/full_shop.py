@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from domain import actions, customers, db, identity, installations, merchants, points, programs, rewards, staff
+from domain import actions, customers, db, identity, installations, memberships, merchants, points, programs, rewards, staff
 from domain.access import StaffRole
 from domain.actions import Movement, Provider, TillEntry
 from domain.customers import CustomerSnapshot, Profile
@@ -92,6 +92,9 @@ async def fill(shop: Shop, word: str, versions: int = 1) -> Full:
         assert await points.warn_of_lots(scope, NOON + timedelta(days=60), None, 1) == customer_id
         merge = await identity.merge(scope, kept=customer_number, gone=customer_number + 1)
         await identity.request_data(scope, customer_number, 1)
+        await memberships.set_tier(scope, customer_id=customer_id, tier=f"{word}-tier")
+        await memberships.set_segments(scope, customer_id=customer_id, segments=[f"{word}-segment"])
+        await customers.met(scope, [customer_number + 1], f"{word}.myshopify.com")
         await staff.assign(scope, user_id=STAFF_USER, role=StaffRole.OWNER)
         await staff.assign(scope, user_id=str(pending_number), role=StaffRole.ANALYST)
         made, _ = await merchants.api_key_create(scope, name=word, scopes=["read"])

@@ -22,11 +22,13 @@ TENANT_TABLES = frozenset(
         "coupons",
         "customer_exports",
         "customer_merges",
+        "customer_shops",
         "customers",
         "data_keys",
         "idempotency_keys",
         "inbox",
         "installations",
+        "memberships",
         "orders",
         "outbox",
         "points_accounts",
@@ -67,11 +69,13 @@ PRIVILEGES = {
     "coupons": {"SELECT", "INSERT", "UPDATE"},
     "customer_exports": {"SELECT", "INSERT", "UPDATE"},
     "customer_merges": {"SELECT", "INSERT", "UPDATE"},
+    "customer_shops": {"SELECT", "INSERT", "UPDATE"},
     "customers": {"SELECT", "INSERT", "UPDATE"},
     "data_keys": {"SELECT", "INSERT", "UPDATE", "DELETE"},
     "idempotency_keys": {"SELECT", "INSERT"},
     "inbox": {"SELECT", "INSERT", "UPDATE"},
     "installations": {"SELECT", "INSERT", "UPDATE"},
+    "memberships": {"SELECT", "INSERT", "UPDATE"},
     "merchants": {"SELECT", "INSERT", "UPDATE(clock_offset,name)"},
     "orders": {"SELECT", "INSERT", "UPDATE"},
     "outbox": {"SELECT", "INSERT", "DELETE"},
@@ -100,6 +104,7 @@ DISPATCHED = {
     "action_claims": {"SELECT(matures_at,merchant_id)"},
     "birthdays": {"SELECT(due_at,merchant_id)"},
     "inbox": {"SELECT(due_at,merchant_id,status)"},
+    "installations": {"SELECT(merchant_id,webhooks_due_at)"},
     "orders": {"SELECT(matures_at,merchant_id)"},
     "outbox": {"SELECT(created_at,merchant_id)"},
     "points_lots": {"SELECT(expires_at,merchant_id,remaining)"},
@@ -302,7 +307,7 @@ async def test_what_is_append_only_cannot_be_changed_by_its_own_merchant(owner: 
 async def test_a_partition_is_no_way_around(owner: Connection, full: Full) -> None:
     await as_application(owner, full.shop.merchant.id)
     names = await partitions(owner)
-    assert len(names) == 96
+    assert len(names) == 104
     for name in names:
         with pytest.raises(asyncpg.InsufficientPrivilegeError, match="permission denied"):
             await owner.fetch(f"select merchant_id from {name}")

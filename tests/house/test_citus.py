@@ -11,6 +11,7 @@ CORE = (
     "action_claims",
     "action_spendings",
     "customers",
+    "memberships",
     "orders",
     "points_accounts",
     "points_lot_moves",

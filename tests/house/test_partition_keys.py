@@ -13,6 +13,7 @@ Connection = asyncpg.Connection  # type: ignore[type-arg]
 KEYS = {
     "action_claims": "customers",
     "action_spendings": "customers",
+    "memberships": "customers",
     "orders": "customers",
     "points_accounts": "customers",
     "points_lot_moves": "points_transactions",
@@ -43,7 +44,7 @@ async def test_the_partitions_of_a_number_hold_the_same_merchants(owner: Connect
         """,
         [*KEYS, "customers"],
     )
-    assert len(rows) == 8 * 7
+    assert len(rows) == 8 * 8
     for row in rows:
         number = row["partition"].removeprefix(f"{row['parent']}_")
         assert row["bound"] == f"FOR VALUES WITH (modulus 8, remainder {number})"
@@ -63,6 +64,7 @@ async def test_the_partitions_of_a_number_hold_the_same_merchants(owner: Connect
             actor, occurred_at, digest, hash
         ) values ($1, $2, 1, 'earn', 1, 0, 1, 0, 'test', '1', 'test', 'test', now(), '', '')
         """,
+        "insert into memberships (merchant_id, customer_id) values ($1, $2)",
         "insert into points_lot_moves (merchant_id, customer_id, position, lot, points) values ($1, $2, 1, 1, 1)",
         """
         insert into action_claims (

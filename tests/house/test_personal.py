@@ -59,21 +59,27 @@ FREE = {
         *("purpose", "program_version", "reason", "actor", "trace", "occurred_at", "digest", "hash", "lot", "reverses"),
         *("expires_at", "shares"),
     },
+    "memberships": {"customer_id", "tier_at", "segments_at", "revision"},
+    # Of which shop a number is.
+    "customer_shops": {"shopify_id", "shop_domain", "told_at"},
     "coupons": {"reward_id", "code", "added_at", "redemption_id"},
     "installations": {
         *("access_token", "expires_at", "refresh_token", "refresh_expires_at", "scopes", "revision", "renewing_until"),
-        *("installed_at", "uninstalled_at"),
+        *("installed_at", "uninstalled_at", "webhooks_due_at"),
     },
     "redemptions": {
         *("id", "customer_id", "reward_id", "kind", "definition", "points", "position", "status", "code", "expires_at"),
-        *("shopify_id", "order_id", "failure", "created_at", "updated_at", "due_at", "attempts"),
+        *("shopify_id", "order_id", "failure", "created_at", "updated_at", "due_at", "attempts", "shop_domain"),
+        "customer_number",
+        "points_returned",
     },
     "reservations": {
         *("id", "customer_id", "reward_id", "definition", "points", "position", "status", "points_used", "order_id"),
-        *("created_at", "expires_at", "due_at"),
+        *("created_at", "expires_at", "due_at", "points_returned"),
     },
     "rewards": {
         *("id", "kind", "definition", "status", "stock", "revision", "created_at", "updated_at", "shopify_id", "due_at"),
+        "elsewhere",
     },
     # The digest is Shopify's, of figures.
     "standings": {"customer_id", "wanted", "written", "digest", "due_at", "attempts"},

@@ -79,6 +79,7 @@ def test_who_may_run_which_command() -> None:
     program, house, people = "staff (owner, manager)", "staff (owner)", "admin (full)"
     desk = "staff (owner, manager, support), customer, admin (full, points)"
     telling = "partner (scope write)"
+    belonging = "staff (owner, manager), partner (scope write), admin (full)"
     assert opened == {
         "admin_create": people,
         "admin_disable": people,
@@ -91,6 +92,8 @@ def test_who_may_run_which_command() -> None:
         "customer_birthday_set": desk,
         "customer_export_take": "staff (owner, manager, support)",
         "customer_merge_undo": program,
+        "customer_segments_set": belonging,
+        "customer_tier_set": belonging,
         "event_record": telling,
         "points_adjust": "staff (owner, manager, support), admin (full, points)",
         "points_reserve": desk,
@@ -114,6 +117,7 @@ def test_who_may_run_which_command() -> None:
         "store_remove": house,
         "webhook_deliveries_retry": program,
         "webhook_delivery_retry": program,
+        "webhooks_check": house,
     }
 
 

@@ -150,6 +150,8 @@ def test_every_argument_that_names_a_thing_is_probed_with_a_foreign_one() -> Non
         "customer(shopifyId)",
         "customerExportTake(id)",
         "customerMergeUndo(id)",
+        "customerSegmentsSet(customerId)",
+        "customerTierSet(customerId)",
         "node(id)",
         "order(shopifyId)",
         "pointsAdjust(customerId)",

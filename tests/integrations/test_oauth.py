@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 import httpx2
 import pytest
 
-from integrations.shopify import Refused, Unanswered, oauth
+from integrations.shopify import Refused, Unanswered, oauth, signing
 from local.shopify_stand_in.faults import Fault
 from local.shopify_stand_in.server import StandIn
 from tests.conftest import CLIENT_ID, CLIENT_SECRET, PREVIOUS_SECRET
@@ -35,9 +35,9 @@ async def test_the_code_grant_ends_with_expiring_tokens(http: httpx2.AsyncClient
     assert sent.status_code == 302
     query = dict(parse_qsl(urlsplit(sent.headers["location"]).query))
     assert query["state"] == "state-1"
-    assert oauth.callback_is_signed(query, SECRETS)
-    assert not oauth.callback_is_signed({**query, "shop": "other.myshopify.com"}, SECRETS)
-    assert not oauth.callback_is_signed({key: query[key] for key in query if key != "hmac"}, SECRETS)
+    assert signing.redirect_is_signed(query, SECRETS)
+    assert not signing.redirect_is_signed({**query, "shop": "other.myshopify.com"}, SECRETS)
+    assert not signing.redirect_is_signed({key: query[key] for key in query if key != "hmac"}, SECRETS)
     grant = await oauth.by_code(http, SHOP, query["code"], AT)
     assert (grant.expires_at - AT).total_seconds() == 3600
     assert (grant.refresh_expires_at - AT).days == 90
@@ -114,3 +114,45 @@ def test_a_proxy_request_is_taken(secret: str) -> None:
 )
 def test_a_proxy_request_that_shopify_did_not_sign_is_not_taken(change: object) -> None:
     assert not oauth.proxy_is_signed(change(signed_proxy_query(PAIRS)), SECRETS, AT)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("text", "domain"),
+    [
+        ("cedar", SHOP),
+        (" HTTPS://Cedar.MyShopify.com/admin ", SHOP),
+        ("cedar.myshopify.com:443", None),
+        ("cedar.myshopify.com.evil.com", None),
+        ("evil.com/https://cedar.myshopify.com", None),
+        ("cedar@cedar.myshopify.com", None),
+        ("http://[", None),
+        ("c\0dar", None),
+        ("", None),
+        ("c" * 400, None),
+    ],
+)
+def test_what_a_merchant_may_type_for_a_shop(text: str, domain: str | None) -> None:
+    assert signing.shop_domain(text) == domain
+
+
+def test_delimiters_in_a_redirect_are_not_moved() -> None:
+    """Two queries that would be one text without it have two signatures."""
+    query = {"code": "1&shop=a", "state": "s"}
+    message = "code=1%26shop=a&state=s"
+    whole = query | {"hmac": hmac.new(CLIENT_SECRET.encode(), message.encode(), "sha256").hexdigest()}
+    assert signing.redirect_is_signed(whole, SECRETS)
+    assert not signing.redirect_is_signed({"code": "1", "shop": "a", "state": "s", "hmac": whole["hmac"]}, SECRETS)
+
+
+@pytest.mark.parametrize(
+    ("granted", "covered"),
+    [
+        (oauth.SCOPES, True),
+        (oauth.SCOPES.replace("read_orders", "write_orders"), True),
+        (oauth.SCOPES.replace("write_discounts", "read_discounts"), False),
+        ("", False),
+        ("everything", False),
+    ],
+)
+def test_whether_a_grant_is_enough(granted: str, covered: bool) -> None:
+    assert signing.covers(granted, oauth.SCOPES) is covered

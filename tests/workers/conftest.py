@@ -22,9 +22,9 @@ def _no_waiting() -> Iterator[None]:
 async def here(shop: "Shop", _no_waiting: None) -> "AsyncGenerator[Beside, None]":
     """The shop at both ends, subscribed to its webhooks."""
     # The application reads its settings when it is imported, which the servers' start has to write first.
-    from integrations.shopify.webhooks import subscribe  # noqa: PLC0415
+    from integrations.shopify.webhooks import register  # noqa: PLC0415
     from tests.stand_in import beside  # noqa: PLC0415
 
     async with beside(shop) as found:
-        await subscribe(found.shopify, shop.now())
+        await register(found.shopify, shop.now())
         yield found

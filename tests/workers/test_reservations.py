@@ -1,5 +1,6 @@
 """Points that pay at checkout, from the reservation to the order, on the stand-in."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -139,3 +140,20 @@ async def refused(awaitable: Any, code: str) -> None:
     with pytest.raises(Exception) as refusal:  # noqa: PT011 -- the code says which
         await awaitable
     assert refusal.value.code == code  # type: ignore[attr-defined]
+
+
+async def test_a_reservation_says_when_checkout_knows_of_it(here: Beside) -> None:
+    await open_till(here)
+    customer = await member(here, 1000)
+    held = await reserve(here, customer, 500)
+    token = here.shop.customer_token(customer.id)
+    query = "query ($id: ID!) { node(id: $id) { ... on PointsReservation { isAtCheckout } } }"
+
+    async def is_at_checkout() -> bool:
+        found = await here.shop.data(query, token=token, id=f"gid://loyalnest/PointsReservation/{held.id}")
+        return found["node"]["isAtCheckout"]
+
+    assert await is_at_checkout() is False
+    await work(here)
+    assert await is_at_checkout() is True
+    assert json.loads(here.state.customers[customer.shopify_id]["metafields"]["$app", "loyalty"])["reservation"]["points"] == 500

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import asyncpg
 
-from domain import db
+from domain import db, identity, memberships
 from domain.customers import Customer
 from domain.rewards import standings
 from integrations.shopify import standings as at_checkout
@@ -83,3 +83,47 @@ async def mark(here: Beside, customer: Customer) -> None:
     scope = here.shop.now()
     async with db.transaction(scope):
         assert await standings.mark(scope, [customer.id])
+
+
+async def test_checkout_is_told_of_tier_and_segments_and_never_of_older_ones(here: Beside) -> None:
+    """A ledger that stands still does not hold them up: they have a version of their own."""
+    customer = await member(here, 10)
+    scope = here.shop.now()
+    async with db.transaction(scope):
+        await memberships.set_segments(scope, customer_id=customer.id, segments=["vip", "b2b"])
+    await relay(here.shop.now())
+    scope = here.shop.now()
+    async with db.transaction(scope):
+        [older] = await standings.claim(scope)
+    async with db.transaction(scope):
+        await memberships.set_tier(scope, customer_id=customer.id, tier="gold")
+    await relay(here.shop.now())
+    await work(here)
+    await at_checkout.write(here.shopify, scope, [older])
+    assert told(here, customer) == {
+        "version": 1,
+        "balance": 10,
+        "account_version": 1,
+        "membership_revision": 2,
+        "tier": "gold",
+        "segments": ["b2b", "vip"],
+    }
+
+
+async def test_checkout_is_told_of_a_merge_without_points(here: Beside) -> None:
+    kept, gone = await member(here, 10), await here.shop.customer()
+    scope = here.shop.now()
+    async with db.transaction(scope):
+        await memberships.set_tier(scope, customer_id=gone.id, tier="gold")
+    scope = here.shop.now()
+    async with db.transaction(scope):
+        await identity.merge(scope, kept=kept.shopify_id, gone=gone.shopify_id)
+    await relay(here.shop.now())
+    await work(here)
+    assert told(here, kept)["tier"] == "gold"
+    scope = here.shop.now()
+    async with db.transaction(scope):
+        await identity.undo(scope, customer_id=gone.id)
+    await relay(here.shop.now())
+    await work(here)
+    assert told(here, kept) == {"version": 1, "balance": 10, "account_version": 1, "membership_revision": 2}
