@@ -1,5 +1,7 @@
 """How fast points become codes that work, and how much of what Shopify allows is used: `python -m benches.redeem [--quick]`.
 
+With `--killed` it is measured instead how long it takes until all is settled that killed workers have left.
+
 Workers, the stand-in for Shopify and this generator are processes of their own on the same cores. The stand-in answers every call
 50 ms late, as a shop far away does.
 """
@@ -10,6 +12,7 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -17,7 +20,7 @@ from uuid import UUID
 import httpx2
 import uvicorn
 
-from benches import report, shop
+from benches import redeem_killed, report, shop
 from benches.stand import free_port, program, stand, wait_until_open
 from domain import db, installations, points, rewards, scope
 from domain.merchants import Merchant
@@ -50,6 +53,7 @@ def main() -> None:
     """Measure, print, and write the figures."""
     parser = argparse.ArgumentParser(prog="python -m benches.redeem", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a smoke run: figures without meaning")
+    parser.add_argument("--killed", action="store_true", help="kill 20 workers in the middle, and nothing else: about 3 minutes")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to FILE")
     parser.add_argument("--serve", type=int, metavar="PORT", help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -63,8 +67,8 @@ def main() -> None:
         report.show_facts(machine)
         with program("benches.redeem", "--serve", str(port)) as stand_in:
             wait_until_open(port, stand_in)
-            figures = asyncio.run(_measure(port, QUICK if given.quick else WHOLE))
-    _show(figures)
+            figures = asyncio.run(_killed(port, given.quick) if given.killed else _measure(port, QUICK if given.quick else WHOLE))
+    (redeem_killed.show if given.killed else _show)(figures)
     report.write(given.json, {"facts": machine, **figures})
 
 
@@ -73,6 +77,16 @@ def _serve(port: int) -> None:
     stand_in = StandIn(configured.shopify_client_id, configured.shopify_client_secret.get_secret_value())
     stand_in.faults.latency_ms = LATENCY_MS
     uvicorn.run(stand_in.app(), host="127.0.0.1", port=port, log_level="warning", access_log=False, loop="uvloop")
+
+
+async def _killed(port: int, quick: bool) -> dict[str, Any]:
+    await db.open_database(settings().database_url, AT_ONCE)
+    try:
+        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
+            kills = redeem_killed.KILLS_QUICK if quick else redeem_killed.KILLS
+            return await redeem_killed.measure(http, partial(_open, bucket=UNBOUNDED), kills)
+    finally:
+        await db.close_database()
 
 
 async def _measure(port: int, size: Size) -> dict[str, Any]:
