@@ -10,6 +10,7 @@ import jsonschema
 import pytest
 from loyalty_native import LoyaltyError, discount_evaluate
 
+from integrations.shopify.oauth import SCOPES
 from local.shopify_stand_in.build import ROOT, module_path
 from local.shopify_stand_in.host import compiled
 from local.shopify_stand_in.inputs import DELIVERY, EXTENSION, LINES, function_input, query, shopify_schema, vector_cases
@@ -98,8 +99,8 @@ def test_shopifys_cli_gets_a_copy_of_the_function() -> None:
 
 def test_the_app_asks_for_what_the_product_uses() -> None:
     app = tomllib.loads((FUNCTIONS / "shopify.app.toml").read_text())
-    assert app["extension_directories"] == [EXTENSION.name]
-    assert {"write_discounts", "read_orders", "write_customers"} <= set(app["access_scopes"]["scopes"].split(","))
+    assert app["extension_directories"] == [EXTENSION.name, "checkout-points"]
+    assert app["access_scopes"]["scopes"] == SCOPES
     assert app["customer"]["metafields"]["app"]["loyalty"]["type"] == "json"
     compliance = [name for one in app["webhooks"]["subscriptions"] for name in one.get("compliance_topics", [])]
     assert sorted(compliance) == ["customers/data_request", "customers/redact", "shop/redact"]
