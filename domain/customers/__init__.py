@@ -2,7 +2,7 @@
 
 from domain.customers.commands import Owner, arrive, ensure, owners, reindex, stand_for
 from domain.customers.merges import Merge, link, merges_of, signups_taken, unlink, way_of
-from domain.customers.queries import Customer, by_email_terms, by_id, by_ids, by_shopify_id, page
+from domain.customers.queries import HEIR, Customer, by_email_terms, by_id, by_ids, by_shopify_id, page
 from domain.customers.rules import CustomerSnapshot, Profile, State, keep
 from domain.customers.shops import Known, known_by, met, stands_for
 from domain.customers.states import (
@@ -19,6 +19,7 @@ from domain.customers.states import (
 )
 
 __all__ = [
+    "HEIR",
     "Customer",
     "CustomerSnapshot",
     "Known",

@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 
 from domain import db, memberships
-from domain.customers.queries import HEIR
+from domain.customers import HEIR
 from domain.memberships import SEGMENTS_MAX, Membership
 from domain.scope import Scope
 
