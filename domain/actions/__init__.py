@@ -29,6 +29,7 @@ from domain.actions.reviews import (
 )
 from domain.actions.rules import Claim, Kind
 from domain.actions.till import Answer, Movement, Outcome, TillEntry, hold_tills, sync
+from domain.actions.totals import WrongTotal, wrong_totals
 
 __all__ = [
     "Answer",
@@ -43,6 +44,7 @@ __all__ = [
     "Spending",
     "TillEntry",
     "Told",
+    "WrongTotal",
     "birthday",
     "claim_follow",
     "count",
@@ -68,4 +70,5 @@ __all__ = [
     "sync",
     "take_back_twice",
     "tell",
+    "wrong_totals",
 ]

@@ -1,6 +1,6 @@
 """Claims: read, judged by the program, and booked as the difference between what they deserve and what is posted."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -72,14 +72,18 @@ async def by_keys(scope: Scope, kind: Kind, keys: Iterable[str]) -> dict[str, Cl
     return {row["key"]: _claim(row) for row in rows}
 
 
-async def all_of(scope: Scope, customer_id: UUID, kind: Kind | None = None) -> list[Claim]:
-    """All claims of a customer, or those of a kind, by kind and key."""
+async def all_of(scope: Scope, customer_id: UUID, kind: Kind | None = None, rules: Collection[str] | None = None) -> list[Claim]:
+    """All claims of a customer, or those of a kind, or of some rules, by kind and key."""
     async with db.connection(scope) as connection:
         rows = await connection.fetch(
-            f"{_SELECT} and customer_id = $2 and ($3::text is null or kind = $3) order by kind, key",
+            f"""
+            {_SELECT} and customer_id = $2 and ($3::text is null or kind = $3) and ($4::text[] is null or rule = any ($4))
+            order by kind, key
+            """,
             scope.merchant_id,
             customer_id,
             kind and kind.value,
+            None if rules is None else list(rules),
         )
     return [_claim(row) for row in rows]
 

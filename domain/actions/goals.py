@@ -1,14 +1,15 @@
 """Goals: how often one is reached is a function of what was spent on the customer's orders as they are now."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from domain import db, points, programs
+from domain import points, programs
 from domain.actions.claims import all_of, book
 from domain.actions.rules import Claim, Kind, Reason
+from domain.actions.totals import Counted, Shift, owners, reached_by, shift, totals_of
 from domain.programs import Clawback, Goal, ProgramVersion
 from domain.scope import Scope
 
@@ -33,42 +34,54 @@ class Spending:
 async def count(scope: Scope, spendings: Sequence[Spending]) -> None:
     """Take over what was spent, and book what goals give for it or do not give any more.
 
-    Precondition: an open transaction. Whatever order it is told in, and however often, it ends alike.
+    Precondition: an open transaction that holds the orders or sales. Whatever order it is told in, and however often, it ends
+    alike; and it takes as long for a customer of ten thousand orders as for a new one.
     """
-    counting = [one for one in spendings if one.version is not None and one.version.definition.actions.goals]
-    if not counting:
+    told = [(one, one.version.version) for one in spendings if one.version is not None and one.version.definition.actions.goals]
+    if not told:
         return
-    async with db.connection(scope) as connection:
-        known = await connection.fetch(
-            "select key, customer_id from action_spendings where merchant_id = $1 and key = any ($2)",
-            scope.merchant_id,
-            [one.key for one in counting],
+    changed: dict[UUID, set[str]] = {}
+    for moved in await shift(scope, await _rows(scope, told)):
+        if _may_change(moved):
+            changed.setdefault(moved.customer_id, set()).add(moved.goal.id)
+    for customer_id, goals in sorted(changed.items()):
+        await settle_goals(scope, customer_id, goals)
+
+
+async def _rows(scope: Scope, told: Sequence[tuple[Spending, int]]) -> list[Counted]:
+    """What was told as rows. What is nobody's any more stays with who had it, and is nothing."""
+    left = await owners(scope, [one.key for one, _ in told if one.customer_id is None])
+    return [
+        Counted(
+            one.key,
+            owner,
+            version,
+            one.currency,
+            0 if one.customer_id is None else max(0, one.spent),
+            one.placed_at,
+            one.paid_at,
         )
-    owners: dict[str, UUID] = {row["key"]: row["customer_id"] for row in known}
-    concerned = {*owners.values(), *(one.customer_id for one in counting if one.customer_id is not None)}
-    await points.hold_all(scope, concerned)
-    rows: list[tuple[Any, ...]] = []
-    for one in counting:
-        owner = one.customer_id or owners.get(one.key)
-        if owner is not None and one.version is not None:
-            spent = 0 if one.customer_id is None else max(0, one.spent)
-            rows.append((one.key, owner, one.version.version, one.currency, spent, one.placed_at, one.paid_at))
-    await _write(scope, rows)
-    for customer_id in sorted(concerned):
-        await settle_goals(scope, customer_id)
+        for one, version in told
+        if (owner := one.customer_id or left.get(one.key)) is not None
+    ]
 
 
-async def settle_goals(scope: Scope, customer_id: UUID, *, exact: bool = False) -> None:
+def _may_change(moved: Shift) -> bool:
+    """Whether the customer's claims can be others by this: the goal is reached more or less often, or a claim that waits for its
+    hold, and is decided anew until it is over, can have been reached by another order."""
+    if moved.goal.times_reached(moved.before) != moved.goal.times_reached(moved.after):
+        return True
+    return moved.waits_until is not None and moved.since <= moved.waits_until
+
+
+async def settle_goals(scope: Scope, customer_id: UUID, goals: Collection[str] | None = None, *, exact: bool = False) -> None:
     """Compare what a customer's goals deserve with their claims, and book the difference. Precondition: the account is held.
 
+    goals: the ids of those to look at; None for all.
     exact: take back whole what is not deserved any more, whatever the program says. Raises MergeSpent when some of it was spent.
     """
-    known = await _known(scope, customer_id)
-    waiting = any(claim.posted_pending for claims in known.claims.values() for claim in claims)
-    if not waiting and known.given == known.deserved:
-        # Most orders reach no goal and lose none: then nobody asks which of the customer's many orders did.
-        return
-    decided = await _decided(scope, customer_id, known, 0)
+    known = await _known(scope, customer_id, goals)
+    decided = await _decided(scope, customer_id, known, {})
     kept = {claim.key for claim in decided}
     standing = {claim.key: claim for claim in known.standing()}
     lost = [replace(claim, deserved=0, reason=Reason.BELOW_GOAL) for key, claim in standing.items() if key not in kept]
@@ -86,7 +99,7 @@ async def unite(scope: Scope, *, kept_id: UUID, gone_id: UUID) -> list[Claim]:
     Claims that were given stay as they are. Precondition: an open transaction that holds both accounts, in which what was spent
     is the kept one's already.
     """
-    known = await _known(scope, kept_id)
+    known = await _known(scope, kept_id, None)
     gone = _in_order(await all_of(scope, gone_id, Kind.GOAL), gone_id)
     given = {goal: sum(1 for one in claims if one.deserved) for goal, claims in gone.items()}
     surplus: list[Claim] = []
@@ -103,12 +116,18 @@ async def unite(scope: Scope, *, kept_id: UUID, gone_id: UUID) -> list[Claim]:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A customer's goals, by their ids: what each is, how often it is deserved, and its claims, those that are given first."""
+    """A customer's goals, by their ids: what each is, what was spent towards it, and its claims, those that are given first."""
 
     goals: dict[str, Goal]
     versions: dict[int, ProgramVersion]
-    deserved: dict[str, int]
+    spent: dict[str, int]
     claims: dict[str, list[Claim]]
+
+    @property
+    def deserved(self) -> dict[str, int]:
+        """How often each goal is reached; those that are not are left out."""
+        counts = {goal.id: goal.times_reached(self.spent.get(goal.id, 0)) for goal in self.goals.values()}
+        return {goal: times for goal, times in counts.items() if times}
 
     @property
     def given(self) -> dict[str, int]:
@@ -121,20 +140,13 @@ class _Known:
         return [one for claims in self.claims.values() for one in claims if one.deserved]
 
 
-async def _known(scope: Scope, customer_id: UUID) -> _Known:
-    async with db.connection(scope) as connection:
-        numbers = await connection.fetch(
-            """
-            select distinct program_version from action_spendings
-            where merchant_id = $1 and customer_id = $2 and paid_at is not null
-            """,
-            scope.merchant_id,
-            customer_id,
-        )
-    versions = await programs.by_numbers(scope, {row["program_version"] for row in numbers})
+async def _known(scope: Scope, customer_id: UUID, only: Collection[str] | None) -> _Known:
+    versions = {one.version: one for one in await programs.every(scope)}
     goals = programs.goals_by_id(version.definition for version in versions.values())
-    deserved = await _times(scope, customer_id, list(goals.values()), versions)
-    return _Known(goals, versions, deserved, _in_order(await all_of(scope, customer_id, Kind.GOAL), customer_id))
+    spent = await totals_of(scope, customer_id)
+    claims = _in_order(await all_of(scope, customer_id, Kind.GOAL, only), customer_id)
+    asked = spent.keys() | claims.keys() if only is None else set(only)
+    return _Known({goal: one for goal, one in goals.items() if goal in asked}, versions, spent, claims)
 
 
 def _in_order(claims: Sequence[Claim], customer_id: UUID) -> dict[str, list[Claim]]:
@@ -149,82 +161,36 @@ def _in_order(claims: Sequence[Claim], customer_id: UUID) -> dict[str, list[Clai
     return found
 
 
-async def _decided(scope: Scope, customer_id: UUID, known: _Known, others: Mapping[str, int] | int) -> list[Claim]:
-    """The claims that a customer's goals deserve, those of `others` times of each goal left out, as they are to be."""
-    async with db.connection(scope) as connection:
-        rows = await connection.fetch(
-            """
-            select program_version, currency, spent_minor, placed_at, paid_at from action_spendings
-            where merchant_id = $1 and customer_id = $2 and paid_at is not null order by paid_at, key
-            """,
-            scope.merchant_id,
-            customer_id,
-        )
-    decided: list[Claim] = []
+async def _decided(scope: Scope, customer_id: UUID, known: _Known, others: Mapping[str, int]) -> list[Claim]:
+    """The claims that a customer's goals deserve, as they are to be. others: how often of each goal somebody else was given."""
+    places: list[tuple[Goal, int, str, Claim | None]] = []
     for goal in known.goals.values():
-        claims = known.claims.get(goal.id, [])
+        claims, skipped = known.claims.get(goal.id, []), others.get(goal.id, 0)
         fresh = max((_nth(one.key) for one in claims if one.told_of == customer_id), default=0)
-        skipped = others if isinstance(others, int) else others.get(goal.id, 0)
-        times = reached(goal, rows, known.versions)
+        times = range(1, known.deserved.get(goal.id, 0) + 1)
         given = sum(1 for one in claims if one.deserved) if skipped else 0
-        for place, (row, at) in enumerate([*times[:given], *times[given + skipped :]]):
+        for place, nth in enumerate([*times[:given], *times[given + skipped :]]):
             earlier = claims[place] if place < len(claims) else None
             if earlier is None:
                 fresh += 1
-            key = _key(customer_id, goal, fresh) if earlier is None else earlier.key
-            decided.append(_claim(scope, key, customer_id, goal, row, at, earlier))
-    return decided
-
-
-async def _times(scope: Scope, customer_id: UUID, goals: Sequence[Goal], versions: dict[int, ProgramVersion]) -> dict[str, int]:
-    """How often each of a customer's goals is reached, from the sums alone: what `reached` finds one by one."""
-    asked = [
-        (place, number, goal.currency, goal.starts_at, goal.ends_at)
-        for place, goal in enumerate(goals)
-        for number, version in versions.items()
-        if _offers(version, goal)
+            places.append((goal, nth, _key(customer_id, goal, fresh) if earlier is None else earlier.key, earlier))
+    first: dict[Goal, int] = {}
+    for goal, nth, _, earlier in places:
+        if earlier is None or not _is_settled(earlier):
+            first[goal] = min(nth, first.get(goal, nth))
+    wanted = {goal: (known.spent.get(goal.id, 0), nth) for goal, nth in first.items()}
+    reached = await reached_by(scope, customer_id, wanted, known.versions)
+    return [
+        earlier
+        if earlier is not None and _is_settled(earlier)
+        else _claim(scope, key, customer_id, goal, reached[goal.id, nth], earlier)
+        for goal, nth, key, earlier in places
     ]
-    async with db.connection(scope) as connection:
-        rows = await connection.fetch(
-            """
-            select n.place, sum(s.spent_minor)::bigint as spent
-            from unnest($3::integer[], $4::integer[], $5::text[], $6::timestamptz[], $7::timestamptz[])
-                as n (place, program_version, currency, starts_at, ends_at)
-            join action_spendings s on s.program_version = n.program_version and s.currency = n.currency
-                and (n.starts_at is null or s.placed_at >= n.starts_at) and (n.ends_at is null or s.placed_at < n.ends_at)
-            where s.merchant_id = $1 and s.customer_id = $2 and s.paid_at is not null
-            group by n.place
-            """,
-            scope.merchant_id,
-            customer_id,
-            *([one[index] for one in asked] for index in range(5)),
-        )
-    times: dict[str, int] = {}
-    for row in rows:
-        place: int = row["place"]
-        spent: int = row["spent"]
-        goal = goals[place]
-        if often := sum(spent >= nth * goal.spend_minor() for nth in range(1, goal.times + 1)):
-            times[goal.id] = often
-    return times
 
 
-def reached(goal: Goal, rows: Sequence[Any], versions: dict[int, ProgramVersion]) -> list[tuple[Any, datetime]]:
-    """Each time that a goal is reached: by which of the spendings, given in the order of their payment, and when."""
-    each, total = goal.spend_minor(), 0
-    found: list[tuple[Any, datetime]] = []
-    for row in rows:
-        offered = _offers(versions[row["program_version"]], goal)
-        if not offered or row["currency"] != goal.currency or not goal.counts(row["placed_at"]):
-            continue
-        total += row["spent_minor"]
-        while len(found) < goal.times and total >= each * (len(found) + 1):
-            found.append((row, row["paid_at"]))
-    return found
-
-
-def _offers(version: ProgramVersion, goal: Goal) -> bool:
-    return version.definition.enabled and any(one.id == goal.id for one in version.definition.actions.goals)
+def _is_settled(claim: Claim) -> bool:
+    """What was given once keeps its terms; it is decided anew only when it was lost meanwhile, or waits."""
+    return claim.deserved > 0 and claim.posted_pending == 0
 
 
 def _key(customer_id: UUID, goal: Goal, nth: int) -> str:
@@ -235,18 +201,17 @@ def _nth(key: str) -> int:
     return int(key.rpartition(".")[2])
 
 
-def _claim(scope: Scope, key: str, customer_id: UUID, goal: Goal, row: Any, at: datetime, earlier: Claim | None) -> Claim:
+def _claim(scope: Scope, key: str, customer_id: UUID, goal: Goal, row: Counted, earlier: Claim | None) -> Claim:
+    assert row.paid_at is not None, "what is not paid reaches nothing"
     decided: dict[str, Any] = {
-        "occurred_at": at,
-        "program_version": row["program_version"],
+        "occurred_at": row.paid_at,
+        "program_version": row.program_version,
         "deserved": goal.points,
         "reason": None,
-        "spendable_at": at + timedelta(days=goal.hold_days),
+        "spendable_at": row.paid_at + timedelta(days=goal.hold_days),
     }
     if earlier is not None:
-        # What was given once keeps its terms; it is decided anew only when it was lost meanwhile, or waits.
-        settled = earlier.deserved and not earlier.posted_pending
-        return earlier if settled else replace(earlier, **decided)
+        return replace(earlier, **decided)
     return Claim(
         kind=Kind.GOAL.value,
         key=key,
@@ -257,23 +222,3 @@ def _claim(scope: Scope, key: str, customer_id: UUID, goal: Goal, row: Any, at: 
         trace=None,
         **decided,
     )
-
-
-async def _write(scope: Scope, rows: Sequence[tuple[Any, ...]]) -> None:
-    if not rows:
-        return
-    async with db.connection(scope) as connection:
-        await connection.execute(
-            """
-            insert into action_spendings (
-                merchant_id, key, customer_id, program_version, currency, spent_minor, placed_at, paid_at
-            )
-            select $1, n.* from unnest(
-                $2::text[], $3::uuid[], $4::integer[], $5::text[], $6::bigint[], $7::timestamptz[], $8::timestamptz[]
-            ) as n (key, customer_id, program_version, currency, spent_minor, placed_at, paid_at)
-            on conflict (merchant_id, key) do update set
-                customer_id = excluded.customer_id, spent_minor = excluded.spent_minor, paid_at = excluded.paid_at
-            """,
-            scope.merchant_id,
-            *(list(column) for column in zip(*rows, strict=True)),
-        )

@@ -13,6 +13,7 @@ from domain.actions.goals import settle_goals, unite
 from domain.actions.reviews import look_again
 from domain.actions.rules import Claim, Kind, Reason
 from domain.actions.till import settle_sales_of
+from domain.actions.totals import hand_over, hand_over_all
 from domain.points import Arrived, Entry
 from domain.programs import Clawback
 from domain.scope import Scope
@@ -52,13 +53,7 @@ async def take_back_twice(scope: Scope, *, from_id: UUID, to_id: UUID, cause: st
     follows = {one.rule for one in own if one.kind == Kind.FOLLOW and one.deserved}
     twice = [one for one in theirs if one.kind == Kind.FOLLOW and one.deserved and one.rule in follows]
     twice += await _birthdays_twice(scope, own, theirs)
-    async with db.connection(scope) as connection:
-        await connection.execute(
-            "update action_spendings set customer_id = $3 where merchant_id = $1 and customer_id = $2",
-            scope.merchant_id,
-            from_id,
-            to_id,
-        )
+    await hand_over_all(scope, from_id=from_id, to_id=to_id)
     twice += await unite(scope, kept_id=to_id, gone_id=from_id)
     return {(claim.kind, claim.key): await _take_back(scope, claim, cause) for claim in twice}
 
@@ -220,13 +215,7 @@ async def move_back(
         written.append(replace(back, matures_at=back.spendable_at if back.posted_pending else None))
     await _post(scope, written, entries, "claim-back-in")
     spent = [f"order/{number}" for number in orders] + [f"sale/{one.key}" for one in claims if one.kind == Kind.SALE]
-    async with db.connection(scope) as connection:
-        await connection.execute(
-            "update action_spendings set customer_id = $3 where merchant_id = $1 and key = any ($2)",
-            scope.merchant_id,
-            spent,
-            to_id,
-        )
+    await hand_over(scope, spent, from_id=from_id, to_id=to_id)
     await move_birthday_back(scope, from_id=from_id, to_id=to_id)
 
 

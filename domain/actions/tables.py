@@ -1,6 +1,6 @@
 """The tables of actions, for the catalog test: composite keys and partitions are the migration's to say."""
 
-from piccolo.columns import UUID, Array, BigInt, Boolean, Bytea, Integer, Text, Timestamptz
+from piccolo.columns import UUID, Array, BigInt, Boolean, Bytea, Integer, Numeric, Text, Timestamptz
 from piccolo.table import Table
 
 
@@ -42,6 +42,15 @@ class ActionSpendings(Table, tablename="action_spendings"):
     spent_minor = BigInt()
     placed_at = Timestamptz()
     paid_at = Timestamptz(null=True)
+
+
+class ActionTotals(Table, tablename="action_totals"):
+    """What a customer has spent towards a goal. The key is (merchant_id, customer_id, goal)."""
+
+    merchant_id = UUID()
+    customer_id = UUID()
+    goal = Text(primary_key=True)
+    spent_minor = Numeric(digits=(30, 0))
 
 
 class Birthdays(Table, tablename="birthdays"):

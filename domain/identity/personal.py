@@ -39,6 +39,7 @@ PERSONAL: dict[str, Kept] = {
         "customer_id", {}, told=("kind", "key", "rule", "occurred_at", "deserved", "reason", "posted_points", "posted_pending")
     ),
     "action_spendings": Kept("customer_id", {}, told=("key", "currency", "spent_minor", "placed_at", "paid_at")),
+    "action_totals": Kept("customer_id", {}, told=("goal", "spent_minor")),
     # When the next gift is due is the birthday, but for the year.
     "birthdays": Kept(
         "customer_id",

@@ -48,12 +48,17 @@ async def crossings(scope: Scope, changes: Sequence[tuple[UUID, int]], goals: Se
             join points_accounts a on a.merchant_id = $1 and a.customer_id = n.customer_id and a.closed is null
             join points_transactions e on e.merchant_id = $1 and e.customer_id = n.customer_id and e.position = n.version
             cross join lateral (
-                select coalesce(max(b.position), 0) as behind from points_transactions b
-                where b.merchant_id = $1 and b.customer_id = n.customer_id and b.position < n.version
-                    and b.occurred_at <> e.occurred_at
-            ) earlier
-            join points_transactions t on t.merchant_id = $1 and t.customer_id = n.customer_id
-                and t.position > earlier.behind and t.position <= n.version and t.points > 0 and t.type <> 'merge'
+                -- By itself, which the offset keeps so, and between two positions of the key: joined to the others it was planned
+                -- as a scan of all that the customer has ever had.
+                select b.customer_id, b.position, b.points, b.balance_after from points_transactions b
+                where b.merchant_id = $1 and b.customer_id = n.customer_id and b.points > 0 and b.type <> 'merge'
+                    and b.position <= n.version and b.position > (
+                        select coalesce(max(c.position), 0) from points_transactions c
+                        where c.merchant_id = $1 and c.customer_id = n.customer_id and c.position < n.version
+                            and c.occurred_at <> e.occurred_at
+                    )
+                offset 0
+            ) t
             join unnest($4::uuid[], $5::bigint[]) as g (id, cost)
                 on t.balance_after - t.points < g.cost and g.cost <= t.balance_after and g.cost <= a.balance
             order by t.customer_id, g.id, t.position desc

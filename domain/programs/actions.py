@@ -97,6 +97,10 @@ class Goal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The amount in minor units."""
         return money.parse(self.spend, self.currency)
 
+    def times_reached(self, spent_minor: int) -> int:
+        """How often it is reached by so many minor units."""
+        return min(self.times, spent_minor // self.spend_minor())
+
     def counts(self, placed_at: datetime) -> bool:
         """Whether an order that was placed at this instant counts."""
         return (self.starts_at is None or self.starts_at <= placed_at) and (self.ends_at is None or placed_at < self.ends_at)

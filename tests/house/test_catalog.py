@@ -17,6 +17,7 @@ TENANT_TABLES = frozenset(
     {
         "action_claims",
         "action_spendings",
+        "action_totals",
         "audit_entries",
         "birthdays",
         "coupons",
@@ -61,6 +62,7 @@ APPEND_ONLY = (
 PRIVILEGES = {
     "action_claims": {"SELECT", "INSERT", "UPDATE"},
     "action_spendings": {"SELECT", "INSERT", "UPDATE"},
+    "action_totals": {"SELECT", "INSERT", "UPDATE"},
     "admin_sessions": {"SELECT", "INSERT", "UPDATE"},
     "admins": {"SELECT", "INSERT", "UPDATE"},
     "api_keys": {"SELECT", "INSERT", "UPDATE(expires_at,last_used_at,revoked_at)"},

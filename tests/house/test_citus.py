@@ -10,6 +10,7 @@ Connection = asyncpg.Connection  # type: ignore[type-arg]
 CORE = (
     "action_claims",
     "action_spendings",
+    "action_totals",
     "customers",
     "memberships",
     "orders",

@@ -14,6 +14,7 @@ KEYS = {
     "action_claims": "customers",
     "action_spendings": "customers",
     "memberships": "customers",
+    "action_totals": "customers",
     "orders": "customers",
     "points_accounts": "customers",
     "points_lot_moves": "points_transactions",

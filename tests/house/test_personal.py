@@ -23,6 +23,8 @@ FREE = {
     "action_spendings": {
         *("key", "customer_id", "program_version", "currency", "spent_minor", "placed_at", "paid_at"),
     },
+    # A goal is named by the shop.
+    "action_totals": {"customer_id", "goal", "spent_minor"},
     "birthdays": {"customer_id", "set_at", "changes", "occasions"},
     "api_keys": {
         *("id", "key_hash", "name", "created_at", "expires_at", "revoked_at"),

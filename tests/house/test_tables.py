@@ -23,6 +23,7 @@ TYPES = {
     "integer": "INTEGER",
     "jsonb": "JSONB",
     "interval": "INTERVAL",
+    "numeric(30,0)": "NUMERIC(30,0)",
     "text": "TEXT",
     "text[]": "TEXT[]",
     "timestamp with time zone": "TIMESTAMPTZ",
@@ -35,6 +36,7 @@ def test_every_feature_with_tables_has_its_classes() -> None:
     assert sorted(CLASSES) == [
         "action_claims",
         "action_spendings",
+        "action_totals",
         "admin_sessions",
         "admins",
         "api_keys",
