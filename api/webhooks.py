@@ -11,7 +11,7 @@ from litestar import Request, Response, post
 from litestar.status_codes import HTTP_200_OK
 
 from api.process import process_of
-from domain import customers, inbox, installations, merchants, scope
+from domain import calendar, customers, inbox, installations, merchants, scope
 from domain.inbox import NotJson
 from domain.log import log
 from domain.merchants import Merchant
@@ -85,7 +85,7 @@ def _instant(text: str | None) -> datetime | None:
         instant = datetime.fromisoformat(text or "")
     except ValueError:
         return None
-    return instant if instant.tzinfo else None
+    return instant if calendar.is_usable(instant) else None
 
 
 def _refuse(request: Request[Any, Any, Any], status: int, why: str) -> Response[dict[str, str]]:

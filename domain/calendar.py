@@ -17,6 +17,9 @@ from domain.errors import Code, DomainError
 
 SECOND = timedelta(seconds=1)
 LEAP_YEAR = 2000
+EARLIEST, LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(3000, 1, 1, tzinfo=UTC)
+"""Between them lies whatever a shop can tell us: so far from both ends of the calendar that every time zone has a day for it, and
+every hold and every expiry an end."""
 MONTHS_A_YEAR = 12
 
 
@@ -46,6 +49,12 @@ def zone_names() -> frozenset[str]:
 def _zone(name: str) -> ZoneInfo:
     with files("tzdata.zoneinfo").joinpath(*name.split("/")).open("rb") as rules:
         return ZoneInfo.from_file(rules, key=name)
+
+
+def is_usable(told: datetime) -> bool:
+    """Whether an instant that somebody tells can be counted with: it has a time zone, and is of this millennium or the last years
+    of the one before."""
+    return told.tzinfo is not None and EARLIEST <= told < LATEST
 
 
 def local_day(at: datetime, zone: ZoneInfo) -> date:

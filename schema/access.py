@@ -20,6 +20,7 @@ from schema.doors import HOUSE, STAFF_AND_ADMINS, About, Opens
 from schema.enums import describe
 from schema.errors import UserError
 from schema.identifiers import gid, uuid_of
+from schema.instants import instant
 from schema.pagination import Connection, check_first, connection, read_cursor
 
 describe(
@@ -236,7 +237,8 @@ class AccessMutations:
         expires_at: Annotated[datetime | None, strawberry.argument(description="When it ends by itself.")] = None,
     ) -> ApiKeyCreatePayload:
         """Make a key."""
-        row, secret = await merchants.api_key_create(info.context.scope, name=name, scopes=scopes, expires_at=expires_at)
+        end = None if expires_at is None else instant(expires_at, "expiresAt")
+        row, secret = await merchants.api_key_create(info.context.scope, name=name, scopes=scopes, expires_at=end)
         return ApiKeyCreatePayload(api_key=_api_key(row), secret=secret)
 
     @strawberry.mutation(

@@ -17,6 +17,7 @@ from domain.scope import Door
 from schema.context import Info
 from schema.doors import About, Opens
 from schema.identifiers import gid, uuid_of
+from schema.instants import instant
 from schema.pagination import PAGE_MAX, Connection, check_first, connection, read_cursor
 
 AUDIT = Opens(Door.STAFF, Door.ADMIN, needs=Permission.AUDIT, about=About.EITHER)
@@ -68,7 +69,11 @@ def _entry(row: Entry) -> AuditEntry:
 
 
 def _filter(given: AuditFilter | None) -> Filter:
-    return Filter() if given is None else Filter(given.actor, given.action, given.subject, given.from_, given.to)
+    if given is None:
+        return Filter()
+    since = None if given.from_ is None else instant(given.from_, "filter", "from")
+    until = None if given.to is None else instant(given.to, "filter", "to")
+    return Filter(given.actor, given.action, given.subject, since, until)
 
 
 THE_FILTER = strawberry.argument(description="Which entries to show.")

@@ -2,12 +2,14 @@
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, TypeVar
+from datetime import datetime
+from typing import Any, Generic, TypeVar, cast
 
 import msgspec
 import strawberry
 
 from domain.errors import DomainError
+from schema.instants import instant
 
 PAGE_MAX = 100
 
@@ -77,6 +79,12 @@ def read_cursor(cursor: str | None, place_type: type[T]) -> T | None:
         return None
     try:
         decoded = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-        return msgspec.json.decode(decoded, type=place_type)
+        place = msgspec.json.decode(decoded, type=place_type)
     except (ValueError, msgspec.DecodeError) as error:
         raise DomainError("This cursor is not one of this list's.", field=("after",)) from error
+    if isinstance(place, tuple):
+        # Ours name instants that the database gave; one that somebody made may name any.
+        for part in cast("tuple[object, ...]", place):
+            if isinstance(part, datetime):
+                instant(part, "after")
+    return place

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import strawberry
 
-from domain import merchants, money, rewards
+from domain import calendar, merchants, money, rewards
 from domain.access import Permission
 from domain.errors import DomainError, NotFound
 from domain.rewards import Definition, InvalidReward
@@ -187,8 +187,8 @@ def _hundredths(percent: str | None) -> int | None:
 
 
 def _instant(at: datetime | None, field: str) -> datetime | None:
-    if at is not None and at.tzinfo is None:
-        raise InvalidReward("An instant needs its time zone.", field=("input", field))
+    if at is not None and not calendar.is_usable(at):
+        raise InvalidReward("An instant needs its time zone, and a year from 1900 to 2999.", field=("input", field))
     return at
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from domain import actions, customers, identity, orders, points, rewards
+from domain import actions, calendar, customers, identity, orders, points, rewards
 from domain.customers import CustomerSnapshot, Profile
 from domain.inbox.kinds import TOPICS, Kind
 from domain.inbox.persons import accounts, installations, merges, privacy
@@ -90,8 +90,9 @@ def _customer(one: Waiting) -> CustomerSnapshot:
         snapshot = msgspec.json.decode(one.payload, type=CustomerSnapshot)
     except msgspec.ValidationError as error:
         raise InvalidCustomer(str(error)) from error
-    if snapshot.created_at.tzinfo is None or snapshot.updated_at.tzinfo is None:
-        raise InvalidCustomer("created_at and updated_at need a time zone")
+    for name, told in (("created_at", snapshot.created_at), ("updated_at", snapshot.updated_at)):
+        if not calendar.is_usable(told):
+            raise InvalidCustomer(f"{name} needs a time zone, and a year from 1900 to 2999", field=(name,))
     return snapshot
 
 

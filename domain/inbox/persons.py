@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 
 import msgspec
 
-from domain import db, identity
+from domain import calendar, db, identity
 from domain.identity import AccountTold, InvalidIdentity, MergeTold, PrivacyTold, Redacted, Uninstalled
 from domain.inbox.kinds import Kind
 from domain.inbox.rules import customer_key
@@ -20,8 +20,8 @@ async def accounts(scope: Scope, waiting: Sequence[Waiting]) -> set[str]:
     told = [(one.topic, identity.read(one.payload, AccountTold)) for one in waiting]
     await identity.hold(scope, {account.id for _, account in told})
     for topic, account in told:
-        if account.updated_at is not None and account.updated_at.tzinfo is None:
-            raise InvalidIdentity("updated_at needs a time zone", field=("updated_at",))
+        if account.updated_at is not None and not calendar.is_usable(account.updated_at):
+            raise InvalidIdentity("updated_at needs a time zone, and a year from 1900 to 2999", field=("updated_at",))
         match topic:
             case "customers/disable":
                 await identity.disable(scope, account.id, account.updated_at)

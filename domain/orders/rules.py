@@ -5,6 +5,7 @@ from typing import Annotated
 
 import msgspec
 
+from domain import calendar
 from domain.errors import Code, DomainError
 
 
@@ -173,8 +174,9 @@ def parse(text: str) -> OrderSnapshot:
         snapshot = _decoder.decode(text)
     except msgspec.ValidationError as error:
         raise InvalidOrder(str(error)) from error
-    if snapshot.created_at.tzinfo is None or snapshot.updated_at.tzinfo is None:
-        raise InvalidOrder("created_at and updated_at need a time zone")
+    for name, told in (("created_at", snapshot.created_at), ("updated_at", snapshot.updated_at)):
+        if not calendar.is_usable(told):
+            raise InvalidOrder(f"{name} needs a time zone, and a year from 1900 to 2999", field=(name,))
     return snapshot
 
 

@@ -107,7 +107,10 @@ def test_a_refund_keeps_what_its_order_would_keep_of_it() -> None:
             Failure("ORDER_INVALID", "Expected `int | float | str`, got `object`", "line_items[0].price"),
         ),
         ({"line_items": [{"id": 1}]}, Failure("ORDER_INVALID", "Object missing required field `price`", "line_items[0]")),
-        ({"updated_at": "2026-03-02T12:00:00"}, Failure("ORDER_INVALID", "created_at and updated_at need a time zone", None)),
+        (
+            {"updated_at": "2026-03-02T12:00:00"},
+            Failure("ORDER_INVALID", "updated_at needs a time zone, and a year from 1900 to 2999", "updated_at"),
+        ),
         ({"currency": CANARY}, Failure("CURRENCY_UNKNOWN", "The core refuses it: CURRENCY_UNKNOWN.", "currency")),
         ({"total_tip_received": CANARY}, Failure("ORDER_INVALID", "The core refuses it: AMOUNT_INVALID.", "tip")),
         (
