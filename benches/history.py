@@ -234,7 +234,7 @@ def _show(size: Size, costs: Costs) -> None:
             least = median(one.processor_ms for one in costs[name, size.histories[0], what])
             rows.append(
                 [
-                    f"{name}, {history:,} orders before",
+                    f"{name}, {history:,} before",
                     f"{median(one.worker_ms for one in found):.2f}",
                     f"{median(one.server_ms for one in found):.2f}",
                     f"{median(processor):.2f}",
@@ -244,7 +244,7 @@ def _show(size: Size, costs: Costs) -> None:
                 ]
             )
         report.show(
-            f"An order is {what}",
+            f"An order is {what}, by how many orders the customer had before",
             ["", "worker ms", "server ms", "processor ms", "spread", "× smallest", "wall ms"],
             rows,
         )

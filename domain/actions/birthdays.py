@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from domain import audit, calendar, db, points, programs
+from domain import audit, calendar, customers, db, points, programs
 from domain.actions.claims import book, judged
 from domain.actions.persons import earner
 from domain.actions.rules import Claim, InvalidDate, Kind
@@ -26,7 +26,7 @@ ANY_YEAR = 2000
 class Sealed(msgspec.Struct, frozen=True):
     """What is kept sealed of a birthday.
 
-    given_on: the local day of the last gift. told_of: whose it was before they were merged into the customer, if another's.
+    given_on: the local day of the last gift. told_of: whose it is, if it came by merges, at the other end of all of them.
     """
 
     month: int
@@ -285,21 +285,30 @@ async def move_birthday(scope: Scope, *, from_id: UUID, to_id: UUID) -> None:
     """
     theirs, own = await _of(scope, from_id), await _of(scope, to_id)
     if theirs is not None and own is None:
-        kept = msgspec.structs.replace(_unsealed(scope, theirs), told_of=from_id)
-        await _keep(scope, to_id, kept, theirs)
+        await _take_over(scope, theirs, to_id)
     await pause_birthdays(scope, from_id)
+
+
+async def _take_over(scope: Scope, theirs: Any, to_id: UUID) -> None:
+    kept = _unsealed(scope, theirs)
+    await _keep(scope, to_id, msgspec.structs.replace(kept, told_of=kept.told_of or theirs["customer_id"]), theirs)
 
 
 async def move_birthday_back(scope: Scope, *, from_id: UUID, to_id: UUID) -> None:
     """Give a birthday that came with a customer back to them, with the gifts that it has had, and let it wait there.
 
-    One that was changed since is the other's own, and stays. Precondition: an open transaction that holds both accounts.
+    One that was changed since is the other's own, and stays. In the place of one that goes back comes that of the first of those
+    who are merged into the other still, as if who goes had never been there. Precondition: an open transaction that holds both
+    accounts.
     """
     own, theirs = await _of(scope, from_id), await _of(scope, to_id)
-    if own is None or theirs is None or _unsealed(scope, own).told_of != to_id:
+    if own is None or theirs is None:
         return
-    kept = msgspec.structs.replace(_unsealed(scope, own), told_of=_unsealed(scope, theirs).told_of)
-    await _keep(scope, to_id, kept, own)
+    kept, before = _unsealed(scope, own), _unsealed(scope, theirs)
+    # Birthdays that were moved before chains were followed to their end name the last one of them.
+    if kept.told_of not in (to_id, before.told_of or to_id):
+        return
+    await _keep(scope, to_id, msgspec.structs.replace(kept, told_of=before.told_of), own)
     await pause_birthdays(scope, to_id)
     async with db.connection(scope) as connection:
         await connection.execute(
@@ -310,6 +319,13 @@ async def move_birthday_back(scope: Scope, *, from_id: UUID, to_id: UUID) -> Non
             scope.merchant_id,
             from_id,
         )
+    for other in await customers.merged_into(scope, from_id):
+        next_one = await _of(scope, other) if other != to_id else None
+        if next_one is not None:
+            await _take_over(scope, next_one, from_id)
+            if await points.closed(scope, [from_id]):
+                await pause_birthdays(scope, from_id)
+            return
 
 
 async def _of(scope: Scope, customer_id: UUID) -> Any:

@@ -15,7 +15,7 @@ from domain.actions.rules import Claim, Kind, Reason
 from domain.actions.till import settle_sales_of
 from domain.actions.totals import hand_over, hand_over_all
 from domain.points import Arrived, Entry
-from domain.programs import Clawback
+from domain.programs import Clawback, EventRule, ProgramVersion, ReviewRule
 from domain.scope import Scope
 
 
@@ -46,13 +46,15 @@ Twice = Mapping[tuple[str, str], Taken]
 async def take_back_twice(scope: Scope, *, from_id: UUID, to_id: UUID, cause: str) -> Twice:
     """Take back from who goes what both were given, and give what both have reached only together.
 
-    Twice is a follow of the same network, a birthday within 365 days of one of the other's, and a goal more often than all that
-    was spent reaches it. Precondition: an open transaction that holds both accounts and has moved nothing yet.
+    Twice is a follow of the same network, a birthday within 365 days of one of the other's, a goal more often than all that was
+    spent reaches it, and reviews and events beyond what the program gives one customer for. Precondition: an
+    open transaction that holds both accounts and has moved nothing yet.
     """
     own, theirs = await all_of(scope, to_id), await all_of(scope, from_id)
     follows = {one.rule for one in own if one.kind == Kind.FOLLOW and one.deserved}
     twice = [one for one in theirs if one.kind == Kind.FOLLOW and one.deserved and one.rule in follows]
     twice += await _birthdays_twice(scope, own, theirs)
+    twice += await _beyond_caps(scope, own, theirs)
     await hand_over_all(scope, from_id=from_id, to_id=to_id)
     twice += await unite(scope, kept_id=to_id, gone_id=from_id)
     return {(claim.kind, claim.key): await _take_back(scope, claim, cause) for claim in twice}
@@ -69,6 +71,42 @@ async def _birthdays_twice(scope: Scope, own: Sequence[Claim], theirs: Sequence[
         and one.deserved
         and any(abs((calendar.local_day(one.occurred_at, zone) - day).days) < DAYS_BETWEEN for day in days)
     ]
+
+
+async def _beyond_caps(scope: Scope, own: Sequence[Claim], theirs: Sequence[Claim]) -> list[Claim]:
+    """The reviews and events of who goes that one customer would not have been given for, besides those of who is kept.
+
+    Each by the program that gave for it, and the earliest first: so it is as if all of who is kept had been told before.
+    """
+    versions = await programs.by_numbers(scope, {one.program_version for one in theirs if one.program_version is not None})
+    standing = [one for one in own if one.deserved]
+    beyond: list[Claim] = []
+    for claim in sorted(theirs, key=lambda one: (one.occurred_at, one.key)):
+        version = versions.get(claim.program_version or 0)
+        caps = None if version is None else _caps(version, claim)
+        if version is None or caps is None or not claim.deserved:
+            continue
+        zone = calendar.time_zone(version.definition.time_zone)
+        day = calendar.local_day(claim.occurred_at, zone)
+        others = [one for one in standing if one.kind == claim.kind and (claim.kind == Kind.REVIEW or one.rule == claim.rule)]
+        that_day = sum(1 for one in others if calendar.local_day(one.occurred_at, zone) == day)
+        if (caps.per_life is not None and len(others) >= caps.per_life) or (
+            caps.per_day is not None and that_day >= caps.per_day
+        ):
+            beyond.append(claim)
+        else:
+            standing.append(claim)
+    return beyond
+
+
+def _caps(version: ProgramVersion, claim: Claim) -> ReviewRule | EventRule | None:
+    match claim.kind:
+        case Kind.REVIEW:
+            return version.definition.actions.review
+        case Kind.EVENT:
+            return version.definition.actions.event(claim.rule)
+        case _:
+            return None
 
 
 async def _take_back(scope: Scope, claim: Claim, cause: str) -> Taken:

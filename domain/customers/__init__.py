@@ -1,7 +1,7 @@
 """The merchant's customers, as the shop knows them, and who stands for whom."""
 
 from domain.customers.commands import Owner, arrive, ensure, owners, reindex, stand_for
-from domain.customers.merges import Merge, link, merges_of, signups_taken, unlink, way_of
+from domain.customers.merges import Merge, link, merged_into, merges_of, note_state, signups_taken, unlink, way_of
 from domain.customers.queries import HEIR, Customer, by_email_terms, by_id, by_ids, by_shopify_id, page
 from domain.customers.rules import CustomerSnapshot, Profile, State, keep
 from domain.customers.shops import Known, known_by, met, stands_for
@@ -41,9 +41,11 @@ __all__ = [
     "link",
     "lock",
     "look_for_guests",
+    "merged_into",
     "merges_of",
     "met",
     "namesakes",
+    "note_state",
     "owners",
     "page",
     "reindex",

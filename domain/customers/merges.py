@@ -63,6 +63,17 @@ async def way_of(scope: Scope, customer_id: UUID) -> list[Merge]:
     return [Merge(*row) for row in rows]
 
 
+async def merged_into(scope: Scope, kept_id: UUID) -> list[UUID]:
+    """Who is merged into a customer now, not by way of others, the first first."""
+    async with db.connection(scope) as connection:
+        rows = await connection.fetch(
+            "select gone_id from customer_merges where merchant_id = $1 and kept_id = $2 and undone_at is null order by id",
+            scope.merchant_id,
+            kept_id,
+        )
+    return [row["gone_id"] for row in rows]
+
+
 async def signups_taken(scope: Scope, customer_ids: list[UUID]) -> set[int]:
     """The Shopify numbers whose signup points were taken back when these customers, or others into them, were merged."""
     async with db.connection(scope) as connection:
@@ -118,6 +129,43 @@ async def link(scope: Scope, merge: Merge) -> None:
             merge.orders,
             merge.claims,
         )
+
+
+async def note_state(scope: Scope, gone_id: UUID, state: State, told_at: datetime | None) -> str | None:
+    """Write down that the shop says of a customer who is merged into another how they stand: it holds when that is undone.
+
+    told_at as for `set_state`. Returns how they were to stand before, or None when nothing changes: also for who was deleted
+    before the merge. Precondition: an open transaction that holds the customer.
+    """
+    async with db.connection(scope) as connection:
+        before: str | None = await connection.fetchval(
+            "select gone_state from customer_merges where merchant_id = $1 and gone_id = $2 and undone_at is null",
+            scope.merchant_id,
+            gone_id,
+        )
+        if before not in (State.OPEN, State.DISABLED):
+            return None
+        is_newer = await connection.fetchval(
+            """
+            update customers set state_at = coalesce($3, state_at)
+            where merchant_id = $1 and id = $2
+                and ($3::timestamptz is null or state_at is null or state_at < $3 or (state_at = $3 and $4 <> 'open'))
+            returning id
+            """,
+            scope.merchant_id,
+            gone_id,
+            told_at,
+            state.value,
+        )
+        if is_newer is None or before == state:
+            return None
+        await connection.execute(
+            "update customer_merges set gone_state = $3 where merchant_id = $1 and gone_id = $2 and undone_at is null",
+            scope.merchant_id,
+            gone_id,
+            state.value,
+        )
+    return before
 
 
 async def unlink(scope: Scope, merge: Merge) -> None:

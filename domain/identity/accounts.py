@@ -62,17 +62,31 @@ async def _hold(scope: Scope, number: int) -> UUID:
 
 
 async def _set(scope: Scope, customer_id: UUID, state: State, told_at: datetime | None) -> bool:
+    """Write down how a customer stands. Returns whether their account was closed or opened by it.
+
+    Who is merged has no account of their own: what is told of them holds when the merge is undone. That they were deleted is
+    told of everybody who goes in a merge, and so says nothing more.
+    """
     [before] = (await customers.by_ids(scope, [customer_id])).values()
-    if before.state in (State.DELETED, State.MERGED, State.REDACTED):
+    if before.state in (State.DELETED, State.REDACTED):
+        return False
+    if before.state == State.MERGED:
+        stood = None if state is State.DELETED else await customers.note_state(scope, customer_id, state, told_at)
+        if stood is not None:
+            await _record(scope, customer_id, stood, state)
         return False
     if not await customers.set_state(scope, customer_id, state, told_at):
         return False
     await points.close(scope, [customer_id], state)
+    await _record(scope, customer_id, before.state, state)
+    return True
+
+
+async def _record(scope: Scope, customer_id: UUID, before: str, state: State) -> None:
     await audit.record(
         scope,
         f"customer.{'opened' if state is State.OPEN else state.value}",
         f"gid://loyalnest/Customer/{customer_id}",
-        before={"state": before.state},
+        before={"state": before},
         after={"state": state.value},
     )
-    return True

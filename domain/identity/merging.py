@@ -160,6 +160,8 @@ async def undo(scope: Scope, *, customer_id: UUID) -> Merge:
     )
     if merge.gone_state == State.OPEN:
         await orders.settle_again(scope, await orders.waiting_of(scope, merge.gone_id))
+        # As when an account is opened: the shop may have done so while they were one.
+        await points.award_signups(scope, [merge.gone_id])
         await claim(scope, [leaving.shopify_id])
         await actions.resume(scope, merge.gone_id, await customers.family(scope, merge.gone_id))
     else:

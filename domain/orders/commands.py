@@ -74,9 +74,16 @@ async def _settle(
     guests = {number: guest_columns(newest[number][0], snapshot) for number, (snapshot, _) in told.items()}
     owners, waiting = await owners_of(scope, newest, kept)
     versions = await _frozen_versions(scope, newest, kept)
+    left = await _leave_old_owners(scope, owners, kept)
     if waiting:
-        await _wait(scope, {number: newest.pop(number) for number in waiting}, owners, versions, guests, paid_at, facts, kept)
-    await _leave_old_owners(scope, {number: owners[number] for number in newest}, kept)
+        states = await _wait(
+            scope, {number: newest.pop(number) for number in waiting}, owners, versions, guests, paid_at, facts, kept
+        )
+        # Whose it was has not spent it any more, and whose it is has not yet: it is counted when their account is opened.
+        nobodys = [replace(state, customer_id=None) for state in states if state.shopify_id in left]
+        await actions.count(
+            scope, [_spending(state, {one.version: one for one in versions.values() if one}) for state in nobodys]
+        )
     known = await histories_of(scope, newest, owners, versions, kept)
     deserved = evaluate(newest, owners, versions, known, facts)
     states: list[Order] = []
@@ -144,7 +151,7 @@ async def _wait(
     paid_at: dict[int, datetime | None],
     facts: dict[int, Facts],
     kept: dict[int, Order],
-) -> None:
+) -> list[Order]:
     """Keep what was told of orders whose account is closed, and book nothing: they are settled when it is opened."""
     states: list[Order] = []
     for number, (snapshot, text) in sorted(newest.items()):
@@ -167,6 +174,7 @@ async def _wait(
             )
         )
     await write(scope, states, {number for number in newest if number not in kept})
+    return states
 
 
 async def mature(scope: Scope, limit: int, until: datetime | None = None) -> int:
@@ -181,17 +189,21 @@ async def mature(scope: Scope, limit: int, until: datetime | None = None) -> int
     return len(due)
 
 
-async def _leave_old_owners(scope: Scope, owners: dict[int, UUID | None], kept: dict[int, Order]) -> None:
-    """Take back from its old customer what an order gave, when the shop says that it is another's: its account begins anew."""
+async def _leave_old_owners(scope: Scope, owners: dict[int, UUID | None], kept: dict[int, Order]) -> set[int]:
+    """Take back from its old customer what an order gave, when the shop says that it is another's: its account begins anew.
+
+    Returns the numbers of these orders.
+    """
     moved = [order for number, order in kept.items() if number in owners and order.customer_id not in (None, owners[number])]
     if not moved:
-        return
+        return set()
     versions = await programs.by_numbers(scope, {order.program_version for order in moved if order.program_version})
     shares = {order.shopify_id: line_shares(order.trace, None) for order in moved}
     await book(scope, [replace(order, deserved=0) for order in moved], versions, shares)
     for number, order in (await locked(scope, [order.shopify_id for order in moved])).items():
         nothing = {"deserved": 0, "absorbed": 0, "forgiven": 0, "seized": 0, "posted_points": 0, "posted_pending": 0}
         kept[number] = replace(order, **nothing, lots=[], pending_entry=None, history=None, trace=None)
+    return {order.shopify_id for order in moved}
 
 
 def _unposted(snapshot: OrderSnapshot) -> Order:

@@ -1,14 +1,16 @@
 """Accounts that are closed neither earn nor spend, and catch up when they are opened."""
 
 import itertools
+import json
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from domain import customers, db, identity, orders, points
+from domain import actions, customers, db, identity, orders, points
 from domain.errors import Code
 from domain.points import AccountClosed, Entry, TransactionType
+from domain.programs import Actions, Goal
 from tests.domain.test_guests import account, found, guest
 from tests.ledger import converge, give_back, rows, spend
 from tests.shop import NOON, Shop, order, rate
@@ -133,3 +135,101 @@ async def test_every_closing_and_opening_is_audited(shop: Shop) -> None:
     async with db.connection(shop.scope()) as connection:
         written = await connection.fetch("select action from audit_entries where merchant_id = $1 order by id", shop.merchant.id)
     assert [row["action"] for row in written] == ["customer.disabled", "customer.opened"]
+
+
+async def merged(shop: Shop) -> tuple[customers.Customer, customers.Customer]:
+    """8 is kept, and 7 is gone."""
+    gone, kept = await shop.customer(7), await shop.customer(8)
+    async with db.transaction(shop.scope()):
+        await identity.merge(shop.scope(), kept=8, gone=7)
+    return gone, kept
+
+
+async def apart(shop: Shop, gone: customers.Customer) -> str:
+    """How who was gone stands, once the merge is undone."""
+    async with db.transaction(shop.scope()):
+        await identity.undo(shop.scope(), customer_id=gone.id)
+    again = await customers.by_id(shop.scope(), gone.id)
+    assert again is not None
+    return again.state
+
+
+async def test_who_is_closed_while_merged_is_closed_when_that_is_undone(shop: Shop) -> None:
+    await shop.publish(rate(1, hold_days=7))
+    await converge(shop, order(1, customer=7))
+    gone, kept = await merged(shop)
+    await tell(shop, "customers/disable", 1)
+    # Nothing is closed for who stands for them.
+    await converge(shop, order(2, customer=7))
+    assert await shop.balance(kept.id) == (0, 200)
+    assert await apart(shop, gone) == "disabled"
+    with pytest.raises(AccountClosed):
+        await earn(shop, gone.id)
+    await converge(shop, order(3, customer=7))
+    # What came under the old number since is theirs, and waits with what comes now.
+    assert (await shop.balance(kept.id), await shop.balance(gone.id)) == ((0, 0), (0, 100))
+    # It is opened at the present, when the hold has passed.
+    await tell(shop, "customers/enable", 2)
+    assert await shop.balance(gone.id) == (300, 0)
+
+
+async def test_who_is_opened_while_merged_is_open_when_that_is_undone(shop: Shop) -> None:
+    await shop.publish(rate(1, signup_points=10))
+    await tell(shop, "customers/disable")
+    await shop.deliver("customers/create", account())
+    await shop.deliver("orders/create", guest(1))
+    await shop.work()
+    gone, kept = await merged(shop)
+    await tell(shop, "customers/enable", 1)
+    assert (await shop.balance(kept.id), await shop.balance(gone.id)) == ((0, 0), (0, 0))
+    assert await apart(shop, gone) == "open"
+    assert (await shop.balance(kept.id), await shop.balance(gone.id)) == ((0, 0), (110, 0))
+
+
+@pytest.mark.parametrize("told", list(itertools.permutations([("disable", 1), ("enable", 2), ("disable", 2)])))
+async def test_the_newest_telling_counts_while_merged_too(shop: Shop, told: tuple[tuple[str, int], ...]) -> None:
+    gone, _ = await merged(shop)
+    for what, minutes in told:
+        await tell(shop, f"customers/{what}", minutes)
+    assert await apart(shop, gone) == "disabled"
+    await tell(shop, "customers/enable", 2)
+    found_ = await customers.by_id(shop.scope(), gone.id)
+    assert found_ is not None
+    assert found_.state == "disabled"
+
+
+async def test_that_who_goes_is_deleted_is_the_merge_itself(shop: Shop) -> None:
+    gone, _ = await merged(shop)
+    await shop.deliver("customers/delete", {"id": 7})
+    await shop.work()
+    assert await apart(shop, gone) == "open"
+
+
+async def test_what_is_told_while_merged_is_audited(shop: Shop) -> None:
+    await merged(shop)
+    for minutes in (1, 1, 2):
+        await tell(shop, "customers/disable", minutes)
+    async with db.connection(shop.scope()) as connection:
+        written = await connection.fetch(
+            "select action, before, after from audit_entries where merchant_id = $1 and action <> 'customer.merged'",
+            shop.merchant.id,
+        )
+    [(action, before, after)] = [tuple(row) for row in written]
+    assert (action, json.loads(before), json.loads(after)) == ("customer.disabled", {"state": "open"}, {"state": "disabled"})
+
+
+async def test_an_order_that_becomes_somebodys_who_is_closed_leaves_whose_it_was(shop: Shop) -> None:
+    """Its points, and what it counts towards their goals; both are the other's once their account is opened."""
+    goal = Goal("hundred", points=30, spend="100.00", currency="USD")
+    await shop.publish(rate(1, actions=Actions(goals=(goal,))))
+    first = order(1, customer=8)
+    await converge(shop, first)
+    before, after = await shop.customer(8), await shop.customer(7)
+    assert await shop.balance(before.id) == (130, 0)
+    await tell(shop, "customers/disable")
+    later = (NOON + timedelta(minutes=3)).isoformat()
+    await converge(shop, first | {"customer": {"id": 7}, "updated_at": later})
+    assert (await shop.balance(before.id), await shop.balance(after.id)) == ((0, 0), (0, 0))
+    await tell(shop, "customers/enable", 5)
+    assert (await shop.balance(before.id), await shop.balance(after.id)) == ((0, 0), (130, 0))
+    assert await actions.wrong_totals(shop.scope()) == []

@@ -343,3 +343,52 @@ async def test_who_is_merged_into_a_closed_account_waits_with_it(shop: Shop) -> 
     assert await mature(shop, june) == 1
     await give_birthdays(shop, june)
     assert await shop.balance(kept.id) == (45, 0)
+
+
+async def quiz(shop: Shop, customer_id: UUID, event_id: str, at: datetime = NOON) -> tuple[int, str | None]:
+    """What another event of the same name gives."""
+    async with db.transaction(shop.scope()):
+        claim = await actions.record_event(
+            shop.scope(), name="quiz", customer_id=customer_id, occurred_at=at, event_id=event_id, properties=None
+        )
+    return claim.deserved, claim.reason
+
+
+async def test_events_are_given_for_as_often_as_one_customer_is(shop: Shop) -> None:
+    await shop.publish(program(events=(EventRule("quiz", 15, per_life=3, per_day=2), EventRule("other", 1))))
+    kept, gone = await two(shop)
+    shop.at = NOON + DAY
+    await quiz(shop, kept.id, "k1")
+    for number, at in enumerate((NOON, NOON + timedelta(hours=1), NOON + DAY)):
+        assert await quiz(shop, gone.id, f"g{number}", at) == (15, None)
+    await merge(shop)
+    # On the first day both together have three, of which two are given for; with the second day's that is as often as ever.
+    assert await claims(shop, kept.id, Kind.EVENT) == [(15, None)] * 3 + [(0, "GIVEN_TWICE")]
+    assert await shop.balance(kept.id) == (45, 0)
+    assert await quiz(shop, kept.id, "k2", NOON + DAY) == (0, "LIFETIME_CAP")
+    assert await quiz(shop, gone.id, "g1", NOON + timedelta(hours=1)) == (0, "GIVEN_TWICE")
+    await undo(shop, gone.id)
+    assert (await shop.balance(kept.id), await shop.balance(gone.id)) == ((15, 0), (45, 0))
+    assert await claims(shop, gone.id, Kind.EVENT) == [(15, None)] * 3
+
+
+async def test_reviews_are_given_for_as_often_as_one_customer_is(shop: Shop) -> None:
+    """However many providers tell of them. What is spent of one that is taken back is owed."""
+    await shop.publish(program(review=ReviewRule(100, per_life=1)))
+    kept, gone = await two(shop)
+    for number, customer in ((KEPT, kept), (GONE, gone)):
+        await arrive(shop, number, f"{number}@example.com")
+        await tell_review(shop, told(f"r{number}", email=f"{number}@example.com"))
+        await settle(shop.scope())
+        assert await shop.balance(customer.id) == (100, 0)
+    await spend(shop, gone.id, 30)
+    await merge(shop)
+    assert await shop.balance(kept.id) == (70, 0)
+    assert await claims(shop, kept.id, Kind.REVIEW) == [(100, None), (0, "GIVEN_TWICE")]
+    # It is hidden meanwhile: back with who wrote it, it is not given for.
+    await tell_review(shop, told(f"r{GONE}", email=f"{GONE}@example.com", published=False, minutes=1))
+    await settle(shop.scope())
+    assert await claims(shop, kept.id, Kind.REVIEW) == [(100, None), (0, "GIVEN_TWICE")]
+    await undo(shop, gone.id)
+    await settle(shop.scope())
+    assert (await shop.balance(kept.id), await shop.balance(gone.id)) == ((100, 0), (-30, 0))

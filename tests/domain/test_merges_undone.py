@@ -39,7 +39,7 @@ ACTIONS = Actions(
         FollowRule(Network.INSTAGRAM, 20, "https://example.com/i"),
         FollowRule(Network.TIKTOK, 25, "https://example.com/t", 3),
     ),
-    events=(EventRule("quiz", 15, hold_days=2),),
+    events=(EventRule("quiz", 15, hold_days=2, per_life=2, per_day=1),),
     goals=(
         Goal("once", points=70, spend="150.00", currency="USD"),
         Goal("often", points=40, spend="80.00", currency="USD", times=4, hold_days=5),
