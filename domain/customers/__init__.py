@@ -1,6 +1,6 @@
 """The merchant's customers, as the shop knows them, and who stands for whom."""
 
-from domain.customers.commands import Owner, arrive, ensure, owners, reindex, stand_for
+from domain.customers.commands import Owner, arrive, ensure, owners, reindex, stand_for, verified_terms
 from domain.customers.merges import Merge, link, merged_into, merges_of, note_state, signups_taken, unlink, way_of
 from domain.customers.queries import HEIR, Customer, by_email_terms, by_id, by_ids, by_shopify_id, page
 from domain.customers.rules import CustomerSnapshot, Profile, State, keep
@@ -14,6 +14,7 @@ from domain.customers.states import (
     namesakes,
     set_all_redacted,
     set_state,
+    sharing,
     standing,
     verified,
 )
@@ -51,11 +52,13 @@ __all__ = [
     "reindex",
     "set_all_redacted",
     "set_state",
+    "sharing",
     "signups_taken",
     "stand_for",
     "standing",
     "stands_for",
     "unlink",
     "verified",
+    "verified_terms",
     "way_of",
 ]

@@ -164,9 +164,18 @@ async def arrive(scope: Scope, arrivals: list[tuple[CustomerSnapshot, Profile]])
                 snapshot.updated_at,
                 seal(scope.merchant_id, "customers.profile", str(customer_id), msgspec.json.encode(profile)),
                 _terms(scope, shopify_id, profile),
-                match_term(scope.merchant_id, profile.email) if snapshot.is_verified and profile.email else None,
+                _verified_term(scope, snapshot, profile),
             )
     return joined
+
+
+def verified_terms(scope: Scope, arrivals: Iterable[tuple[CustomerSnapshot, Profile]]) -> set[bytes]:
+    """The keyed hashes of the addresses that the shop says are their customers'."""
+    return {term for one in arrivals if (term := _verified_term(scope, *one)) is not None}
+
+
+def _verified_term(scope: Scope, snapshot: CustomerSnapshot, profile: Profile) -> bytes | None:
+    return match_term(scope.merchant_id, profile.email) if snapshot.is_verified and profile.email else None
 
 
 async def reindex(scope: Scope, batch: int) -> int:

@@ -171,6 +171,18 @@ async def namesakes(scope: Scope, shopify_ids: Collection[int]) -> list[tuple[in
     return [(row["kept"], row["gone"]) for row in rows]
 
 
+async def sharing(scope: Scope, shopify_ids: Collection[int], email_terms: Collection[bytes]) -> set[int]:
+    """Which of these customers are known, and who else has one of these verified addresses: their Shopify numbers."""
+    async with db.connection(scope) as connection:
+        rows = await connection.fetch(
+            "select shopify_id from customers where merchant_id = $1 and (shopify_id = any ($2) or email_term = any ($3))",
+            scope.merchant_id,
+            list(shopify_ids),
+            list(email_terms),
+        )
+    return {row["shopify_id"] for row in rows}
+
+
 async def email_terms(scope: Scope, shopify_ids: Collection[int]) -> set[bytes]:
     """The keyed hashes of the verified addresses of these customers."""
     async with db.connection(scope) as connection:

@@ -1,7 +1,7 @@
 """Who is who: merges, guests, closed accounts, and what a person may ask of us."""
 
 from domain.identity.accounts import claim, delete, disable, enable
-from domain.identity.holding import hold
+from domain.identity.holding import hold, hold_arriving, take_turns
 from domain.identity.merging import merge, undo, unite
 from domain.identity.privacy import redact, redact_shop, request_data, take_export, uninstalled
 from domain.identity.queries import Export, exported, exports
@@ -33,6 +33,7 @@ __all__ = [
     "exported",
     "exports",
     "hold",
+    "hold_arriving",
     "merge",
     "number_of",
     "read",
@@ -40,6 +41,7 @@ __all__ = [
     "redact_shop",
     "request_data",
     "take_export",
+    "take_turns",
     "undo",
     "uninstalled",
     "unite",

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from domain import actions, audit, customers, orders, points
 from domain.customers import State
-from domain.identity.holding import by_number, hold
+from domain.identity.holding import by_number, hold, take_turns
 from domain.identity.personal import forget
 from domain.scope import Scope
 
@@ -27,7 +27,7 @@ async def enable(scope: Scope, number: int, told_at: datetime | None) -> None:
 
     Precondition: an open transaction. A customer who was deleted, merged or erased is not opened.
     """
-    await actions.hold_tills(scope)
+    await take_turns(scope)
     customer_id = await _hold(scope, number)
     if await _set(scope, customer_id, State.OPEN, told_at):
         await orders.settle_again(scope, await orders.waiting_of(scope, customer_id))

@@ -11,7 +11,7 @@ from domain.customers import Merge, Standing, State
 from domain.errors import NotFound
 from domain.identifiers import new_id
 from domain.identity.accounts import claim
-from domain.identity.holding import by_number, hold
+from domain.identity.holding import by_number, hold, take_turns
 from domain.identity.moves import MovedOrder, later_lots, move, move_back
 from domain.identity.rules import MergeConflict
 from domain.scope import Scope
@@ -131,7 +131,7 @@ async def undo(scope: Scope, *, customer_id: UUID) -> Merge:
     points earned since have paid a debt that came by it.
     """
     merge = await _in_force(scope, customer_id)
-    await actions.hold_tills(scope)
+    await take_turns(scope)
     await orders.of_customer(scope, merge.kept_id)
     held = await customers.lock(scope, {merge.gone_id, merge.kept_id})
     if await _in_force(scope, customer_id) != merge:

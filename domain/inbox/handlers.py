@@ -47,6 +47,7 @@ async def _edits(scope: Scope, waiting: Sequence[Waiting]) -> tuple[()]:
 
 async def _customers(scope: Scope, waiting: Sequence[Waiting]) -> set[str]:
     arrivals = [(_customer(one), _profile(scope, one)) for one in waiting]
+    await identity.hold_arriving(scope, {one.id for one, _ in arrivals}, customers.verified_terms(scope, arrivals))
     joined = await customers.arrive(scope, arrivals)
     await points.award_signups(scope, joined)
     await identity.claim(scope, {snapshot.id for snapshot, _ in arrivals})

@@ -18,6 +18,8 @@ BATCH = 500
 async def accounts(scope: Scope, waiting: Sequence[Waiting]) -> set[str]:
     """Customers whom the shop disabled, enabled or deleted."""
     told = [(one.topic, identity.read(one.payload, AccountTold)) for one in waiting]
+    if any(topic == "customers/enable" for topic, _ in told):
+        await identity.take_turns(scope)
     await identity.hold(scope, {account.id for _, account in told})
     for topic, account in told:
         if account.updated_at is not None and not calendar.is_usable(account.updated_at):

@@ -13,7 +13,7 @@ from domain.actions import Spending
 from domain.orders.booking import line_shares
 from domain.orders.evaluation import evaluate, histories_of
 from domain.orders.facts import NOTHING, Fact, Facts, facts_text, learn
-from domain.orders.guests import ACCOUNT_CLOSED, guest_columns, owners_of, reason_of, stored, with_guests
+from domain.orders.guests import ACCOUNT_CLOSED, guest_columns, owners_of, reason_of, stored, take_turn, with_guests
 from domain.orders.ledger import book, write
 from domain.orders.queries import Order, locked, maturing
 from domain.orders.rules import OrderSnapshot, is_newer
@@ -32,6 +32,7 @@ async def converge(
     that facts tell of and that are not known; those facts are not kept.
     Raises InvalidOrder when the core refuses an order; nothing of the batch is booked then.
     """
+    await take_turn(scope, [snapshot for snapshot, _ in arrivals], [number for number, _ in told])
     kept = await locked(scope, [*(snapshot.id for snapshot, _ in arrivals), *(number for number, _ in told)])
     newest, paid_at = _fold(arrivals, kept)
     facts = {number: order.told() for number, order in kept.items() if order.facts is not None}

@@ -1,6 +1,6 @@
 """Whose an order is: the customer it names, or the one who claimed it by a verified address; and whose account is closed."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -48,6 +48,28 @@ def of_claimant(order: Order) -> OrderSnapshot:
 def reason_of(reason: str | None, address: object) -> str | None:
     """What the core says of an order, or that it waits for its guest when it has an address by which they can be known."""
     return UNCLAIMED if reason == NO_CUSTOMER and address is not None else reason
+
+
+async def take_turn(scope: Scope, arrivals: Iterable[OrderSnapshot], told_of: Collection[int]) -> None:
+    """Take the guests' turn where an order may find its customer by its address: before any order is held, as customers do.
+
+    told_of: the numbers of orders of which something else is told than a snapshot. Precondition: an open transaction.
+    """
+    if not any(one.customer is None and one.email_term is not None for one in arrivals):
+        async with db.connection(scope) as connection:
+            waits = told_of and await connection.fetchval(
+                """
+                select exists (
+                    select from orders where merchant_id = $1 and shopify_id = any ($2) and email_term is not null
+                        and customer_id is null and claimed_by is null
+                )
+                """,
+                scope.merchant_id,
+                list(told_of),
+            )
+        if not waits:
+            return
+    await customers.look_for_guests(scope, as_guest=True)
 
 
 async def with_guests(scope: Scope, newest: Snapshots, kept: Mapping[int, Order]) -> dict[int, tuple[OrderSnapshot, str]]:

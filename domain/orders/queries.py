@@ -127,18 +127,23 @@ async def of_customer(scope: Scope, customer_id: UUID) -> list[Order]:
     return [_order(row) for row in rows]
 
 
-async def hold_of(scope: Scope, customer_ids: Collection[UUID]) -> None:
-    """Lock all orders of these customers in the order of their numbers. Precondition: an open transaction."""
+async def hold_of(scope: Scope, customer_ids: Collection[UUID], shopify_ids: Collection[int] = ()) -> None:
+    """Lock all orders of these customers, and those with these numbers, in the order of their numbers.
+
+    Precondition: an open transaction.
+    """
     async with db.connection(scope) as connection:
         await connection.execute(
             """
             with held as (
-                select 1 from orders where merchant_id = $1 and customer_id = any ($2) order by shopify_id for update
+                select 1 from orders where merchant_id = $1 and (customer_id = any ($2) or shopify_id = any ($3))
+                order by shopify_id for update
             )
             select count(*) from held
             """,
             scope.merchant_id,
             list(customer_ids),
+            list(shopify_ids),
         )
 
 

@@ -6,10 +6,16 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
+import msgspec
+import pytest
+
 from domain import customers, db, inbox
 from domain.errors import NotFound
+from domain.seal import seal
+from tests.domain.test_guests import account, guest
 from tests.domain.test_merges import give, merge, two, undo
-from tests.ledger import converge
+from tests.domain.test_stores import invite, join
+from tests.ledger import converge, later
 from tests.shop import NOON, Shop, order, rate
 
 
@@ -77,3 +83,46 @@ async def test_a_merge_can_be_taken_back_by_one_of_two(shop: Shop) -> None:
     [refusal] = [one for one in answers if isinstance(one, BaseException)]
     assert isinstance(refusal, NotFound)
     assert (await shop.balance(kept.id), await shop.balance(gone.id)) == ((0, 0), (10, 0))
+
+
+def stored(shop: Shop, name: str, topic: str, payload: dict[str, Any]) -> inbox.Waiting:
+    """A delivery as the door has stored it, due to be worked off."""
+    delivery = inbox.delivery(name, topic, json.dumps(payload).encode(), None)
+    profile = delivery.profile and seal(shop.merchant.id, "inbox.profile", name, msgspec.json.encode(delivery.profile))
+    return inbox.Waiting(name, topic, delivery.parent, delivery.payload, profile, 0)
+
+
+@pytest.mark.parametrize("stores", [1, 2])
+async def test_guests_and_their_orders_at_once_do_not_wait_for_each_other(shop: Shop, other_shop: Shop, stores: int) -> None:
+    """Both take the guests' turn, then orders, then customers. With several stores namesakes become one besides."""
+    await shop.publish(rate(1, signup_points=1))
+    if stores == 2:
+        await invite(shop, other_shop.merchant.shop_domain)
+        await join(other_shop, shop.merchant.shop_domain)
+    numbers = range(7, 13)
+
+    def batch(what: str, minutes: int) -> partial[Awaitable[None]]:
+        some = numbers if minutes % 2 else numbers[::-1]
+        emails = {number: f"guest{number}@example.com" for number in numbers}
+        match what:
+            case "orders":
+                told_ = [guest(number, email=emails[number], updated_at=later(minutes)) for number in some]
+                kind, topic = inbox.Kind.ORDERS, "orders/updated"
+            case "customers":
+                told_ = [account(number + 20 * (minutes % stores), email=emails[number], minutes=minutes) for number in some]
+                kind, topic = inbox.Kind.CUSTOMERS, "customers/update"
+            case _:
+                paid = {"kind": "refund", "status": "success", "amount": "1.00"}
+                told_ = [
+                    {"id": n + minutes * 100, "order_id": n, "transactions": [paid | {"id": n + minutes * 100}]} for n in some
+                ]
+                kind, topic = inbox.Kind.REFUNDS, "refunds/create"
+        deliveries = [stored(shop, f"{what} {minutes} {place}", topic, one) for place, one in enumerate(told_)]
+        return partial(inbox.work_off, shop.scope(), kind, deliveries)
+
+    await at_once(shop, batch("orders", 0))
+    await at_once(shop, *(batch(what, minutes) for minutes in range(1, 5) for what in ("customers", "orders", "refunds")))
+    owners = [(await shop.customer(number)).id for number in numbers]
+    assert len(set(owners)) == len(numbers)
+    # 100 for the order, 1 for joining once, and 4 that were paid back.
+    assert [await shop.balance(owner) for owner in owners] == [(97, 0)] * len(numbers)
