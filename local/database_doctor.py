@@ -1,6 +1,7 @@
 """The doctor's look at the database: its version, its clock, its migrations, and the walls between the tenants."""
 
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import TypeAlias
 
@@ -12,6 +13,9 @@ from local.prepare import ROOT
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 APPLICATION_ROLE = "loyalnest_app"
+DISPATCHER_ROLE = "loyalnest_dispatcher"
+LATE_AFTER = timedelta(minutes=15)
+LATE_SHOWN = 10
 LARGEST_CLOCK_DIFFERENCE_MS = 2000
 
 # A tenant's table has merchant_id first in its primary key. Partitions are left out: PostgreSQL applies the policies of
@@ -39,6 +43,8 @@ async def examine_database(database_url: str) -> list[Finding]:
         findings.append(migrations)
         if done:
             findings += [await _walls(connection), await _role(connection, database_url)]
+            if migrations.verdict == "ok":
+                findings.append(await _midnights(connection))
         return findings
     finally:
         await connection.close()
@@ -90,6 +96,32 @@ async def _walls(connection: Connection) -> Finding:
         mend = "Enable and force row-level security on them in a migration."
         return fail("row-level security", f"not forced on {', '.join(unwalled)}", mend)
     return ok("row-level security", "forced on every tenant's table")
+
+
+async def _midnights(connection: Connection) -> Finding:
+    """Whose midnight is late, as the dispatcher sees it: until it is worked off nothing of theirs is confirmed or expires."""
+    await connection.execute(f"set role {DISPATCHER_ROLE}")
+    try:
+        late = await connection.fetch(
+            """
+            select merchant_id, due_at, attempts, failure from schedules
+            where job = 'daily' and due_at <= now() + (select clock_offset from merchants where id = merchant_id) - $1::interval
+            order by due_at, merchant_id
+            """,
+            LATE_AFTER,
+        )
+    finally:
+        await connection.execute("reset role")
+    if not late:
+        return ok("midnights", "every merchant's has been worked off")
+    told = [
+        f"{row['merchant_id']} since {row['due_at'].isoformat()} ({row['failure'] or 'no failure'}, {row['attempts']} attempts)"
+        for row in late[:LATE_SHOWN]
+    ]
+    more = f", and {len(late) - LATE_SHOWN} more" if len(late) > LATE_SHOWN else ""
+    mend = "The workers' log says why, under daily.put_off. While no workers run, every midnight is late."
+    verdict = fail if any(row["failure"] for row in late) else warn
+    return verdict("midnights", f"late for {'; '.join(told)}{more}", mend)
 
 
 async def _role(connection: Connection, database_url: str) -> Finding:

@@ -82,9 +82,12 @@ def read_cursor(cursor: str | None, place_type: type[T]) -> T | None:
         place = msgspec.json.decode(decoded, type=place_type)
     except (ValueError, msgspec.DecodeError) as error:
         raise DomainError("This cursor is not one of this list's.", field=("after",)) from error
-    parts = cast("tuple[object, ...]", place) if isinstance(place, tuple) else ()
-    for part in parts:
-        # Ours name instants that the database gave; one that somebody made may name any.
+    _check_instants(place)
+    return place
+
+
+def _check_instants(place: object) -> None:
+    """Ours name instants that the database gave; a cursor that somebody made may name any."""
+    for part in cast("tuple[object, ...]", place) if isinstance(place, tuple) else ():
         if isinstance(part, datetime):
             instant(part, "after")
-    return place

@@ -41,7 +41,7 @@ DUE = (
     Due(relay_outbox, "outbox", "created_at", patience=LOST_AFTER),
     Due(mature_orders, "orders", "matures_at"),
     Due(expire_points, "points_lots", "expires_at", "remaining > 0"),
-    Due(daily_work, "schedules", "due_at", "job = 'daily'"),
+    Due(daily_work, "schedules", "wakes_at", "job = 'daily'"),
     Due(mature_claims, "action_claims", "matures_at"),
     Due(give_birthdays, "birthdays", "due_at"),
     Due(settle_reviews, "reviews", "due_at"),

@@ -2,9 +2,12 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from logging import CRITICAL, ERROR, WARNING
 from uuid import UUID
 
 from domain import calendar, points, programs, schedules
+from domain.inbox import failure_of
+from domain.log import log
 from domain.programs import ProgramVersion
 from domain.scope import Scope
 from workers.job import in_transaction, job
@@ -12,6 +15,8 @@ from workers.orders import mature
 from workers.relay import relay
 
 BATCH = 500
+OFTEN, HOPELESS = 3, 6
+"""From which attempt at one midnight on its failing is an error, and from which on somebody must look at once."""
 
 
 async def expire(within: Scope) -> None:
@@ -33,18 +38,46 @@ async def daily(within: Scope) -> None:
 
     Whatever was down in between, and however far a sandbox's clock has jumped: until a midnight's work is done nothing behind
     it is confirmed or expires, so that everything happens in the order in which it would have happened.
+
+    What fails is written down and tried again after a while, longer each time: it is the merchant's own, and stops nobody else's.
     """
     while True:
         now = within.present()
         midnight = await schedules.next_due(now, schedules.DAILY)
-        await mature(within)
-        await expire(within)
         if midnight is None or midnight > now.at:
+            await mature(within)
+            await expire(within)
             return
-        if _turns(await programs.history(now, now.at)):
-            await _turn(within, midnight)
-        else:
-            await _move_on(now, midnight, now.at)
+        attempt = await in_transaction(now, lambda at=now, midnight=midnight: schedules.begin(at, schedules.DAILY, midnight))
+        if attempt == 0:
+            # Another worker was first.
+            continue
+        try:
+            await mature(within)
+            await expire(within)
+            if _turns(await programs.history(now, now.at)):
+                await _turn(within, midnight)
+            else:
+                await _move_on(now, midnight, now.at)
+        except Exception as error:  # noqa: BLE001 -- whatever it is, it is this merchant's, and is told
+            await _put_off(within, midnight, attempt, error)
+            return
+
+
+async def _put_off(within: Scope, midnight: datetime, attempt: int, error: Exception) -> None:
+    """Say that a midnight could not be worked off, louder the more often: nothing behind it is confirmed or expires meanwhile."""
+    now, failure = within.present(), failure_of(error).code
+    await in_transaction(now, lambda: schedules.fail(now, schedules.DAILY, midnight, failure))
+    level = WARNING if attempt < OFTEN else ERROR if attempt < HOPELESS else CRITICAL
+    log.log(
+        level,
+        "daily.put_off",
+        merchant_id=str(within.merchant_id),
+        midnight=midnight.isoformat(),
+        attempt=attempt,
+        failure=failure,
+        exc_info=error,
+    )
 
 
 def _turns(history: Sequence[ProgramVersion]) -> bool:

@@ -99,7 +99,8 @@ class Goal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def times_reached(self, spent_minor: int) -> int:
         """How often it is reached by so many minor units."""
-        return min(self.times, spent_minor // self.spend_minor())
+        each = self.spend_minor()
+        return sum(spent_minor >= nth * each for nth in range(1, self.times + 1))
 
     def counts(self, placed_at: datetime) -> bool:
         """Whether an order that was placed at this instant counts."""

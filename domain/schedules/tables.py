@@ -1,6 +1,6 @@
 """The table of work that recurs, for the catalog test."""
 
-from piccolo.columns import UUID, Text, Timestamptz
+from piccolo.columns import UUID, Integer, Text, Timestamptz
 from piccolo.table import Table
 
 
@@ -10,3 +10,6 @@ class Schedules(Table, tablename="schedules"):
     merchant_id = UUID()
     job = Text(primary_key=True)
     due_at = Timestamptz()
+    wakes_at = Timestamptz()
+    attempts = Integer()
+    failure = Text(null=True)

@@ -3,13 +3,17 @@
 import os
 import secrets
 from collections.abc import AsyncGenerator
+from datetime import datetime, timedelta
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
 
 from domain.points.rules import genesis
+from domain.programs import Actions, Definition, Goal
+from domain.programs.rules import definition_text
+from tests.shop import NOON
 
 HISTORY = Path(__file__).parents[2] / "migrations" / "history"
 Connection = asyncpg.Connection  # type: ignore[type-arg]
@@ -188,3 +192,72 @@ async def test_a_row_without_its_parent_stops_the_upgrade(old: Connection) -> No
     await old.execute("alter table orders add constraint orders_merchant_id_customer_id_fkey check (true)")
     with pytest.raises(asyncpg.ForeignKeyViolationError):
         await old.execute((HISTORY / "m0009_speed.sql").read_text())
+
+
+async def test_what_was_spent_before_there_were_totals_is_summed_up(old: Connection) -> None:
+    """By the goals of the version that each order keeps; and the work that recurs wakes when it is due."""
+    await old.execute("reset role; reset app.merchant")
+    for path in sorted(HISTORY.glob("m*.sql"))[1:12]:
+        await old.execute(path.read_text())
+    window = {"starts_at": NOON, "ends_at": NOON + timedelta(days=1)}
+    goals = (
+        Goal("all", points=1, spend="1.00", currency="USD"),
+        Goal("day", points=1, spend="1.00", currency="USD", **window),
+        Goal("euros", points=1, spend="1.00", currency="EUR"),
+    )
+    definitions = {
+        1: Definition(earning={}, actions=Actions(goals=goals)),
+        2: Definition(earning={}, actions=Actions(goals=goals[:1])),
+        3: Definition(earning={}, actions=Actions(goals=goals), enabled=False),
+        4: Definition(earning={"note": "\x00"}),
+    }
+    other, largest = uuid4(), 2**63 - 1
+    rows: list[tuple[UUID, int, str, int, datetime, datetime | None]] = [
+        (CUSTOMER, 1, "USD", 5, NOON - timedelta(seconds=1), NOON),
+        (CUSTOMER, 1, "USD", 7, NOON, NOON),
+        (CUSTOMER, 1, "USD", 11, NOON + timedelta(days=1), NOON),
+        (CUSTOMER, 1, "USD", 13, NOON, None),
+        (CUSTOMER, 2, "USD", 17, NOON, NOON),
+        (CUSTOMER, 3, "USD", 19, NOON, NOON),
+        (CUSTOMER, 1, "EUR", 23, NOON, NOON),
+        (CUSTOMER, 4, "USD", 29, NOON, NOON),
+        (other, 2, "USD", largest, NOON, NOON),
+        (other, 2, "USD", largest, NOON, NOON),
+    ]
+    await old.execute(f"set role loyalnest_app; set app.merchant = '{MERCHANT}'")
+    await old.execute(
+        "insert into customers (merchant_id, id, shopify_id, created_at) values ($1, $2, 2, now())", MERCHANT, other
+    )
+    await old.execute("insert into schedules (merchant_id, job, due_at) values ($1, 'daily', $2)", MERCHANT, NOON)
+    for number, definition in definitions.items():
+        await old.execute(
+            "insert into program_versions values ($1, $2, $3, now(), now(), 'test')",
+            MERCHANT,
+            number,
+            definition_text(definition),
+        )
+    for number, row in enumerate(rows):
+        await old.execute(
+            """
+            insert into action_spendings (
+                merchant_id, key, customer_id, program_version, currency, spent_minor, placed_at, paid_at
+            ) values ($1, $2, $3, $4, $5, $6, $7, $8)
+            """,
+            MERCHANT,
+            f"order/{number}",
+            *row,
+        )
+    await old.execute("reset role; reset app.merchant")
+    await old.execute((HISTORY / "m0013_totals.sql").read_text())
+    assert (
+        await old.fetch("select from pg_class where relkind in ('r', 'p') and relrowsecurity and not relforcerowsecurity") == []
+    )
+    await old.execute(f"set role loyalnest_app; set app.merchant = '{MERCHANT}'")
+    found = await old.fetch("select customer_id, goal, spent_minor from action_totals")
+    assert {(row["customer_id"], row["goal"]): int(row["spent_minor"]) for row in found} == {
+        (CUSTOMER, "all"): 5 + 7 + 11 + 17,
+        (CUSTOMER, "day"): 7,
+        (CUSTOMER, "euros"): 23,
+        (other, "all"): 2 * largest,
+    }
+    assert await old.fetchval("select wakes_at from schedules") == NOON

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from domain import actions, db, identity, programs
-from domain.actions import Claim, Kind, Movement, TillEntry
+from domain.actions import Claim, Kind, Movement, TillEntry, WrongTotal
 from domain.actions.goals import settle_goals
 from domain.errors import DomainError
 from domain.programs import Goal
@@ -163,3 +163,59 @@ async def test_after_anything_totals_are_sums_and_goals_are_settled(
         with contextlib.suppress(DomainError):
             await play(shop, index, *step)
         await check(shop)
+
+
+async def test_sums_that_no_amount_could_hold_are_exact(shop: Shop) -> None:
+    """Two orders of nearly as much as an amount can be: the sum is more than that, and each counts all the same."""
+    most = "90000000000000000.00"
+    await shop.publish(with_goals(Goal("most", points=5, spend=most, currency="USD", times=3)))
+    customer = await shop.customer()
+    first = order(customer=customer.shopify_id, price=most)
+    await converge(shop, first, order(customer=customer.shopify_id, price=most))
+    assert await totals(shop) == {(customer.id, "most"): 2 * 9_000_000_000_000_000_000}
+    assert sum(one.deserved for one in await claimed(shop, customer.id)) == 10
+    await converge(shop, first | {"cancelled_at": later(1), "updated_at": later(1)})
+    assert sum(one.deserved for one in await claimed(shop, customer.id)) == 5
+    await check(shop)
+
+
+async def test_a_total_that_was_changed_is_found(shop: Shop) -> None:
+    await shop.publish(with_goals(*GOALS))
+    customer = await shop.customer()
+    await converge(shop, order(customer=customer.shopify_id, price="40.00"))
+    assert await actions.wrong_totals(shop.scope()) == []
+    for kept, statement in (
+        (4001, "update action_totals set spent_minor = spent_minor + 1 where goal = 'once'"),
+        (0, "update action_totals set spent_minor = 0 where goal = 'once'"),
+    ):
+        async with db.transaction(shop.scope()) as connection:
+            await connection.execute(statement)
+        assert await actions.wrong_totals(shop.scope()) == [WrongTotal(customer.id, "once", kept, 4000)]
+    async with db.transaction(shop.scope()) as connection:
+        await connection.execute("update action_totals set spent_minor = 4000 where goal = 'once'")
+        await connection.execute(
+            "insert into action_totals (merchant_id, customer_id, goal, spent_minor) values ($1, $2, 'none', 7)",
+            shop.merchant.id,
+            customer.id,
+        )
+    assert await actions.wrong_totals(shop.scope()) == [WrongTotal(customer.id, "none", 7, 0)]
+
+
+async def test_which_order_reached_a_goal_that_waits_is_decided_anew(shop: Shop) -> None:
+    """However many orders came since: the refund of an earlier one moves the instant from which the hold runs."""
+    held = Goal("held", points=5, spend="100.00", currency="USD", hold_days=10)
+    await shop.publish(with_goals(held))
+    customer = await shop.customer()
+    shop.at = NOON + timedelta(hours=5)
+    placed = [
+        order(customer=customer.shopify_id, price="50.00", created_at=later(minute), updated_at=later(minute))
+        for minute in range(130)
+    ]
+    await converge(shop, *placed)
+    [claim] = await claimed(shop, customer.id)
+    assert claim.occurred_at == NOON + timedelta(minutes=1)
+    await converge(shop, placed[0] | {"cancelled_at": later(200), "updated_at": later(200)})
+    [claim] = await claimed(shop, customer.id)
+    assert (claim.occurred_at, claim.matures_at) == (NOON + timedelta(minutes=2), NOON + timedelta(days=10, minutes=2))
+    await converge(shop, placed[-1] | {"cancelled_at": later(201), "updated_at": later(201)})
+    assert await claimed(shop, customer.id) == [claim]

@@ -111,7 +111,7 @@ DISPATCHED = {
     "outbox": {"SELECT(created_at,merchant_id)"},
     "points_lots": {"SELECT(expires_at,merchant_id,remaining)"},
     "reviews": {"SELECT(due_at,merchant_id)"},
-    "schedules": {"SELECT(due_at,job,merchant_id)"},
+    "schedules": {"SELECT(attempts,due_at,failure,job,merchant_id,wakes_at)"},
     "redemptions": {"SELECT(due_at,merchant_id)"},
     "reservations": {"SELECT(due_at,merchant_id)"},
     "rewards": {"SELECT(due_at,merchant_id)"},

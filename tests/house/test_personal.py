@@ -101,7 +101,7 @@ FREE = {
         *("id", "admin_id", "refresh_hash", "created_at", "refreshed_at", "expires_at", "revoked_at", "origin"),
     },
     "platform_audit_entries": {"id", "at", "actor", "action", "subject", "before", "after", "request_id", "origin"},
-    "schedules": {"job", "due_at"},
+    "schedules": {"job", "due_at", "wakes_at", "attempts", "failure"},
     "till_entries": {
         *("client_id", "kind", "sale_id", "customer_id", "currency", "amount_minor", "occurred_at", "received_at", "actor"),
     },

@@ -3,6 +3,7 @@
 import re
 
 import asyncpg
+import pytest
 
 from domain import db
 from domain.customers.queries import HEIR
@@ -12,13 +13,15 @@ from tests.shop import Shop
 Connection = asyncpg.Connection  # type: ignore[type-arg]
 
 
-async def test_orders_are_found_by_their_numbers_through_the_key_alone(owner: Connection) -> None:
+@pytest.mark.parametrize("table", ["orders", "action_spendings"])
+async def test_rows_are_found_by_their_keys_through_the_key_alone(owner: Connection, table: str) -> None:
     """docs/adr/0042: a partial index cannot serve a look-up that lacks its condition."""
     rows = await owner.fetch(
         "select indexrelid::regclass::text as name, indisprimary, indpred is not null as partial from pg_index "
-        "where indrelid = 'orders'::regclass"
+        "where indrelid = $1::text::regclass",
+        table,
     )
-    assert [row["name"] for row in rows if row["indisprimary"]] == ["orders_pkey"]
+    assert [row["name"] for row in rows if row["indisprimary"]] == [f"{table}_pkey"]
     assert [row["name"] for row in rows if not (row["indisprimary"] or row["partial"])] == []
 
 
@@ -51,3 +54,24 @@ def test_no_join_has_a_condition_that_row_level_security_keeps_from_the_index() 
     ]
     assert len(joins) >= 20, "the statements are where this test looks for them"
     assert [where for where, text in joins if hidden.search(text)] == []
+
+
+@pytest.mark.parametrize(
+    ("table", "condition", "indexes"),
+    [
+        ("orders", "customer_id = '00000000-0000-7000-8000-000000000001'", {"of_customer", "customer_id"}),
+        ("action_spendings", "customer_id = '00000000-0000-7000-8000-000000000001'", {"customer_id"}),
+        ("orders", "shopify_id = any ('{1,2}')", {"pkey"}),
+        ("action_spendings", "key = any ('{a,b}')", {"pkey"}),
+    ],
+)
+async def test_a_condition_that_always_holds_serves_who_names_the_column(
+    owner: Connection, table: str, condition: str, indexes: set[str]
+) -> None:
+    """Whatever a plan costs: which indexes may be considered at all does not depend on statistics."""
+    await owner.execute("set enable_seqscan = off; set enable_bitmapscan = off")
+    plan = await owner.fetch(
+        f"explain select * from {table} where merchant_id = '00000000-0000-7000-8000-000000000002' and {condition}"
+    )
+    [used] = [found[1] for row in plan if (found := re.search(r"using \S+?_(pkey|of_customer|customer_id)\S* on", row[0]))]
+    assert used in indexes

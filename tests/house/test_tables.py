@@ -23,7 +23,7 @@ TYPES = {
     "integer": "INTEGER",
     "jsonb": "JSONB",
     "interval": "INTERVAL",
-    "numeric(30,0)": "NUMERIC(30,0)",
+    "numeric(30,0)": "NUMERIC(30, 0)",
     "text": "TEXT",
     "text[]": "TEXT[]",
     "timestamp with time zone": "TIMESTAMPTZ",

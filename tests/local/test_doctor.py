@@ -57,7 +57,34 @@ def test_a_database_from_bare_to_walled_to_breached(found: servers.Servers) -> N
     subprocess.run([sys.executable, "-m", "migrations.run"], check=True, cwd=ROOT, env=environment, capture_output=True)
     walled = findings(found.database_url)
     assert {finding.verdict for finding in walled.values()} == {"ok"}
-    assert {"PostgreSQL", "clocks", "migrations", "row-level security", "application role"} == set(walled)
+    assert {"PostgreSQL", "clocks", "migrations", "row-level security", "application role", "midnights"} == set(walled)
+
+    late = """
+        insert into merchants (id, shop_domain, name, currency, created_at, sandbox, clock_offset) values
+            ('00000000-0000-7000-8000-000000000001', 'a.myshopify.com', 'A', 'USD', now(), false, '0'),
+            ('00000000-0000-7000-8000-000000000002', 'b.myshopify.com', 'B', 'USD', now(), true, '3 days'),
+            ('00000000-0000-7000-8000-000000000003', 'c.myshopify.com', 'C', 'USD', now(), false, '0');
+        alter table schedules no force row level security;
+        insert into schedules (merchant_id, job, due_at, wakes_at)
+        select id, 'daily', now() + interval '1 day', now() from merchants;
+        alter table schedules force row level security;
+    """
+    postgres.run(execute(found.database_url, late))
+    slow = findings(found.database_url)["midnights"]
+    assert (slow.verdict, slow.detail.partition(" since ")[0]) == ("warn", "late for 00000000-0000-7000-8000-000000000002")
+    failed = """
+        alter table schedules no force row level security;
+        update schedules set due_at = '2026-01-01T00:00Z', attempts = 7, failure = 'RuntimeError'
+        where merchant_id = '00000000-0000-7000-8000-000000000003';
+        update schedules set due_at = now() + interval '4 days' where merchant_id = '00000000-0000-7000-8000-000000000002';
+        alter table schedules force row level security;
+    """
+    postgres.run(execute(found.database_url, failed))
+    assert findings(found.database_url)["midnights"] == fail(
+        "midnights",
+        "late for 00000000-0000-7000-8000-000000000003 since 2026-01-01T00:00:00+00:00 (RuntimeError, 7 attempts)",
+        "The workers' log says why, under daily.put_off. While no workers run, every midnight is late.",
+    )
 
     postgres.run(execute(found.database_url, "alter table customers no force row level security"))
     breached = findings(found.database_url)

@@ -4,16 +4,21 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
+import structlog
 
 from domain import db, orders, outbox, points, schedules
 from domain.points import ExpiryReason, InsufficientPoints
 from domain.programs import Period, Unit
+from domain.scope import Scope
 from tests.ledger import converge, spend
 from tests.shop import NOON, Shop, order, rate
+from workers.due import DUE, merchants_with
 from workers.points import daily, expire
+from workers.sweeper import dispatcher
 
 DAY = timedelta(days=1)
 Clock = Callable[[datetime], None]
@@ -280,3 +285,90 @@ async def test_expiry_and_spending_at_the_same_time_come_one_after_the_other(sho
         moved = await sources(shop, one.id)
         assert sum(taken for _, taken, _ in moved) == 0
         assert [source for source, _, _ in moved].count("redemption") <= 1
+
+
+async def waking(shop: Shop) -> tuple[datetime, datetime, int, str | None]:
+    """(for when the merchant's daily work is, when it is next looked at, attempts, failure)."""
+    async with db.connection(shop.scope()) as connection:
+        row = await connection.fetchrow(
+            "select due_at, wakes_at, attempts, failure from schedules where merchant_id = $1", shop.merchant.id
+        )
+    assert row is not None
+    return tuple(row)
+
+
+def spoil(monkeypatch: pytest.MonkeyPatch, shop: Shop, error: Exception) -> None:
+    """Let one merchant's expiry by inactivity fail."""
+    whole = points.expire_inactive
+
+    async def spoilt(scope: Scope, *given: Any) -> UUID | None:
+        if scope.merchant_id == shop.merchant.id:
+            raise error
+        return await whole(scope, *given)
+
+    monkeypatch.setattr("domain.points.expire_inactive", spoilt)
+
+
+async def test_a_midnight_that_fails_is_put_off_longer_each_time_and_told_louder(
+    shop: Shop, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await shop.publish(rate(1, inactivity_expires_after=Period(5, Unit.DAYS)))
+    midnight = (await waking(shop))[0]
+    assert midnight == datetime(2026, 3, 3, tzinfo=UTC)
+    spoil(monkeypatch, shop, InsufficientPoints("for a test"))
+    at = midnight + timedelta(seconds=1)
+    with structlog.testing.capture_logs() as logs:
+        for attempt, seconds in ((1, 30), (2, 60), (3, 120), (4, 240), (5, 480), (6, 960), (7, 1920), (8, 3600), (9, 3600)):
+            clock(at)
+            await daily(shop.scope())
+            assert await waking(shop) == (midnight, at + timedelta(seconds=seconds), attempt, "INSUFFICIENT_POINTS")
+            at += timedelta(seconds=seconds)
+    told = [one for one in logs if one["event"] == "daily.put_off"]
+    assert [one["log_level"] for one in told] == ["warning"] * 2 + ["error"] * 3 + ["critical"] * 4
+    assert {(one["merchant_id"], one["midnight"], one["failure"]) for one in told} == {
+        (str(shop.merchant.id), midnight.isoformat(), "INSUFFICIENT_POINTS")
+    }
+    # Mended, it is worked off with all that came meanwhile, and nothing is left of the failing.
+    monkeypatch.undo()
+    monkeypatch.setattr("domain.scope.now", lambda: at)
+    await daily(shop.scope())
+    assert await waking(shop) == (datetime(2026, 3, 4, tzinfo=UTC), datetime(2026, 3, 4, tzinfo=UTC), 0, None)
+
+
+async def test_one_merchants_midnight_that_fails_stops_nobody_elses(
+    shop: Shop, other_shop: Shop, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for one in (shop, other_shop):
+        await one.publish(rate(1, inactivity_expires_after=Period(5, Unit.DAYS)))
+    spoil(monkeypatch, shop, RuntimeError("a fault of ours"))
+    at = datetime(2026, 3, 3, 0, 0, 1, tzinfo=UTC)
+    clock(at)
+    due = next(one for one in DUE if one.table == "schedules")
+    connection = await dispatcher()
+    try:
+        mine = {shop.merchant.id, other_shop.merchant.id}
+        assert mine & await merchants_with(connection, due, at, {}) == mine
+        for one in (shop, other_shop):
+            await daily(one.scope())
+        assert [(await waking(one))[2:] for one in (shop, other_shop)] == [(1, "RuntimeError"), (0, None)]
+        # Nobody is sent for it again before its time.
+        assert mine & await merchants_with(connection, due, at + timedelta(seconds=29), {}) == set()
+        assert mine & await merchants_with(connection, due, at + timedelta(seconds=30), {}) == {shop.merchant.id}
+    finally:
+        await connection.close()
+
+
+async def test_who_is_killed_at_a_midnight_is_waited_for_as_well(
+    shop: Shop, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await shop.publish(rate(1, inactivity_expires_after=Period(5, Unit.DAYS)))
+    at = datetime(2026, 3, 3, 0, 0, 1, tzinfo=UTC)
+    clock(at)
+
+    async def killed(*_: Any) -> None:
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr("domain.points.expire_inactive", killed)
+    with pytest.raises(asyncio.CancelledError):
+        await daily(shop.scope())
+    assert await waking(shop) == (datetime(2026, 3, 3, tzinfo=UTC), at + timedelta(seconds=30), 1, None)
