@@ -12,8 +12,8 @@ from local.prepare import PYTHON, ROOT, tool_environment
 def run(arguments: Sequence[str]) -> int:
     """Run the Rust tests and then pytest; with arguments, only pytest with these. Returns the exit code.
 
-    pytest comes last, so that its summary is the last that is printed. What tests draw by chance is the same in every run, so that
-    a change passes or fails by what it changes: PROPTEST_RNG_SEED and --hypothesis-seed draw anew.
+    pytest comes last, so that its summary is the last that is printed. What tests draw by chance is the same in every run, so
+    that a change passes or fails by what it changes: PROPTEST_RNG_SEED and --hypothesis-seed draw anew.
     """
     environment = {"PROPTEST_RNG_SEED": "1"} | tool_environment()
     if not arguments:
