@@ -192,16 +192,8 @@ class borrowed(AbstractAsyncContextManager[Connection]):  # noqa: N801 -- read a
 async def transaction(scope: Scope) -> AsyncIterator[Connection]:
     """A transaction for the scope's merchant. Only `@command` and `@job` open one; it cannot be nested."""
     assert _held.get() is None, "a transaction is open already"
-    async with connection(scope) as acquired:
-        turn = acquired.transaction()
-        await turn.start()
-        try:
-            yield acquired
-        except Exception:
-            await turn.rollback()
-            raise
-        # Whoever is cancelled waits for no rollback: the connection is closed, which undoes everything.
-        await turn.commit()
+    async with connection(scope) as acquired, acquired.transaction():
+        yield acquired
 
 
 def column(values: Sequence[Any]) -> Sequence[Any] | None:
