@@ -1,8 +1,8 @@
-"""Keeping a shop's token. Each command is one statement, so that none needs a transaction of its own."""
+"""Keeping a shop's token. Each command but one is one statement, so that none of those needs a transaction."""
 
 from datetime import datetime
 
-from domain import db
+from domain import audit, db
 from domain.installations.rules import LEASE, WEBHOOKS_LEASE, Grant
 from domain.scope import Scope
 from domain.seal import seal
@@ -89,14 +89,21 @@ async def uninstall(scope: Scope, told_at: datetime | None = None) -> bool:
 
 
 async def check_webhooks(scope: Scope) -> bool:
-    """Have the shop's webhooks compared now. Returns False, and changes nothing, where the app is not installed."""
+    """Have the shop's webhooks compared now; audited. Returns False, and changes nothing, where the app is not installed.
+
+    Precondition: an open transaction.
+    """
     async with db.connection(scope) as connection:
         status = await connection.execute(
             "update installations set webhooks_due_at = $2 where merchant_id = $1 and uninstalled_at is null",
             scope.merchant_id,
             scope.at,
         )
-    return status == "UPDATE 1"
+    if status != "UPDATE 1":
+        return False
+    subject = f"gid://loyalnest/Merchant/{scope.merchant_id}"
+    await audit.record(scope, "webhooks.checked", subject, after={"dueAt": scope.at.isoformat()})
+    return True
 
 
 async def claim_webhooks(scope: Scope) -> datetime | None:
