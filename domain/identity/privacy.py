@@ -31,7 +31,8 @@ async def redact(scope: Scope, number: int, order_numbers: Collection[int] = ())
     erased = [asked.id] if asked.merged_into else list(held)
     await forget(scope, erased)
     await orders.forget_addresses(scope, order_numbers)
-    await points.close(scope, erased, State.REDACTED)
+    # The account of who was merged away stays closed as such: nobody stands behind it, and so nothing may be given to it either.
+    await points.close(scope, [one.id for one in held.values() if one.id in erased and one.merged_into is None], State.REDACTED)
     for customer_id in erased:
         await customers.set_state(scope, customer_id, State.REDACTED)
         await orders.pause(scope, customer_id)

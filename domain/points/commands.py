@@ -155,6 +155,24 @@ async def close(scope: Scope, customer_ids: Collection[UUID] | None, state: Stat
         )
 
 
+async def take_over_activity(scope: Scope, *, from_id: UUID, to_id: UUID) -> None:
+    """Count a customer's inactivity from when another was active last, if that was later: the two are one.
+
+    Precondition: an open transaction that holds both accounts. Running it twice is running it once.
+    """
+    async with db.connection(scope) as connection:
+        await connection.execute(
+            """
+            update points_accounts kept set active_at = gone.active_at from points_accounts gone
+            where kept.merchant_id = $1 and kept.customer_id = $3 and gone.merchant_id = $1 and gone.customer_id = $2
+                and (kept.active_at is null or kept.active_at < gone.active_at)
+            """,
+            scope.merchant_id,
+            from_id,
+            to_id,
+        )
+
+
 async def closed(scope: Scope, customer_ids: Collection[UUID]) -> set[UUID]:
     """Those of these customers whose accounts are closed."""
     async with db.connection(scope) as connection:
@@ -169,6 +187,7 @@ async def closed(scope: Scope, customer_ids: Collection[UUID]) -> set[UUID]:
 async def award_signups(scope: Scope, customer_ids: Sequence[UUID]) -> list[Posted]:
     """Give each of these customers the signup points of the program that was in force when they joined, once for ever.
 
+    They last as long as that program's points do, from the day of joining, however late it is told.
     Precondition: an open transaction. A customer who joined before the first program, or while it was off, gets none; one whose
     account is closed gets them when it is opened.
     """
@@ -177,8 +196,9 @@ async def award_signups(scope: Scope, customer_ids: Sequence[UUID]) -> list[Post
     found = await customers.by_ids(scope, list(customer_ids))
     entries: list[Entry] = []
     for customer in found.values():
-        program = None if customer.joined_at is None else await programs.in_force(scope, customer.joined_at)
-        if program is None or not program.definition.enabled or program.definition.signup_points == 0:
+        joined_at = customer.joined_at
+        program = None if joined_at is None else await programs.in_force(scope, joined_at)
+        if joined_at is None or program is None or not program.definition.enabled or program.definition.signup_points == 0:
             continue
         if customer.state != State.OPEN:
             continue
@@ -192,6 +212,7 @@ async def award_signups(scope: Scope, customer_ids: Sequence[UUID]) -> list[Post
                 external_id=str(customer.shopify_id),
                 purpose="signup",
                 program_version=program.version,
+                expires_at=program.definition.expires_at(joined_at),
             )
         )
     return await post(scope, entries)

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from domain import db
 from domain.errors import Code, DomainError, NotFound
-from domain.points.commands import post
+from domain.points.commands import post, take_over_activity
 from domain.points.rules import Entry, TransactionType
 from domain.scope import Scope
 
@@ -52,9 +52,11 @@ async def hold_all(scope: Scope, customer_ids: Iterable[UUID]) -> None:
 async def transfer(scope: Scope, *, from_id: UUID, to_id: UUID, cause: str) -> dict[int, int]:
     """Move all that is spendable in an account, or its debt, to another. Returns where each lot went.
 
+    Who was active in either account was active: inactivity is counted from the later of the two.
     Precondition: an open transaction. With nothing there it does nothing, and so it may run again.
     """
     await hold_all(scope, (from_id, to_id))
+    await take_over_activity(scope, from_id=from_id, to_id=to_id)
     async with db.connection(scope) as connection:
         account = await connection.fetchrow(
             "select balance, version from points_accounts where merchant_id = $1 and customer_id = $2", scope.merchant_id, from_id

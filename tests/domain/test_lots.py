@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from domain import db, points
+from domain import customers, db, points
+from domain.customers import CustomerSnapshot, Profile
 from domain.errors import Code, DomainError
 from domain.programs import Period, Unit
 from tests.ledger import converge, give_back, later, lots, spend
@@ -69,3 +70,13 @@ async def test_given_back_points_have_the_grace_of_the_program(shop: Shop) -> No
     assert (first.lot, first.remaining, second.lot, second.remaining) == (1, 60, 3, 40)
     assert first.expires_at is not None
     assert second.expires_at == first.expires_at + timedelta(days=7)
+
+
+async def test_signup_points_last_as_long_as_the_program_says_from_the_day_of_joining(shop: Shop) -> None:
+    await shop.publish(rate(1, signup_points=50, points_expire_after=Period(10, Unit.DAYS), time_zone="Europe/Berlin"))
+    shop.at = NOON + timedelta(days=2)
+    async with db.transaction(shop.scope()):
+        told = CustomerSnapshot(7, NOON, shop.at), Profile("seven@example.com")
+        await points.award_signups(shop.scope(), await customers.arrive(shop.scope(), [told]))
+    [lot] = await points.open_lots(shop.scope(), (await shop.customer(7)).id, 10)
+    assert (lot.remaining, lot.expires_at) == (50, datetime(2026, 3, 12, 23, 0, tzinfo=UTC))

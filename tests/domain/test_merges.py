@@ -215,6 +215,23 @@ async def test_signup_points_given_twice_are_taken_back_once(shop: Shop) -> None
     assert await shop.balance((await shop.customer(10)).id) == (100, 0)
 
 
+async def test_inactivity_is_counted_from_when_either_was_active_last(shop: Shop) -> None:
+    kept, gone = await two(shop)
+    await give(shop, kept, 10, "long ago")
+    shop.at = NOON + timedelta(days=3)
+    await give(shop, gone, 10, "of late")
+    shop.at = NOON + timedelta(days=5)
+    await merge(shop)
+    account = await points.account(shop.scope(), kept.id)
+    assert account is not None
+    assert account.active_at == NOON + timedelta(days=3)
+    await undo(shop, gone.id)
+    await merge(shop, GONE, KEPT)
+    account = await points.account(shop.scope(), gone.id)
+    assert account is not None
+    assert account.active_at == NOON + timedelta(days=3)
+
+
 async def test_signup_points_that_were_spent_are_a_debt_and_come_back(shop: Shop) -> None:
     await shop.publish(rate(1, signup_points=100))
     await join(shop, KEPT)

@@ -7,8 +7,9 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from domain import actions, customers, db, identity, inbox, merchants
+from domain import actions, customers, db, identity, inbox, merchants, points
 from domain.errors import NotFound
+from domain.points import AccountClosed
 from domain.points.verify import Progress, verify
 from domain.seal import match_term, search_term, unseal
 from tests.domain.test_guests import account, found, guest
@@ -125,8 +126,11 @@ async def test_when_who_is_gone_is_erased_who_was_kept_stays(shop: Shop, owner: 
     await shop.deliver("customers/create", account(8, email="keeps@example.com"))
     await shop.work()
     async with db.transaction(shop.scope()):
-        await identity.merge(shop.scope(), kept=8, gone=7)
+        merge = await identity.merge(shop.scope(), kept=8, gone=7)
         await identity.redact(shop.scope(), 7)
+    assert merge is not None
+    with pytest.raises(AccountClosed):
+        await points.adjust(shop.scope(), customer_id=merge.gone_id, points=5, reason="x", idempotency_key="k")
     assert await traces(shop, owner) == set()
     kept = await shop.customer(8)
     assert (kept.state, kept.profile().email) == ("open", "keeps@example.com")
