@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
-from domain import actions
+from domain import actions, schedules
 from domain.scope import Scope
 from workers.job import in_transaction, job
 from workers.relay import relay
@@ -21,13 +21,26 @@ async def _all(within: Scope, act: Callable[[Scope, int], Awaitable[int]]) -> No
 
 
 async def mature(within: Scope) -> None:
-    """Confirm the points of claims whose hold has passed."""
-    await _all(within, actions.mature)
+    """Confirm the points of claims whose hold has passed.
+
+    Not what matured behind a midnight whose work is still to be done: that would be taken for spendable at the midnight.
+    """
+
+    async def act(now: Scope, limit: int) -> int:
+        return await actions.mature(now, limit, await schedules.reached(now, schedules.DAILY))
+
+    await _all(within, act)
 
 
 async def give(within: Scope) -> None:
-    """Give for birthdays, also for those that began while nobody looked."""
-    await _all(within, actions.give_birthdays)
+    """Give for birthdays, also for those that began while nobody looked.
+
+    Not while a midnight's work is still to be done: who is given something is active, and was not at that midnight. The sweeper
+    finds the birthdays again when it is done.
+    """
+    now = within.present()
+    if await schedules.reached(now, schedules.DAILY) == now.at:
+        await _all(within, actions.give_birthdays)
 
 
 async def settle(within: Scope) -> None:

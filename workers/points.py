@@ -10,6 +10,7 @@ from domain.inbox import failure_of
 from domain.log import log
 from domain.programs import ProgramVersion
 from domain.scope import Scope
+from workers.actions import mature as mature_claims
 from workers.job import in_transaction, job
 from workers.orders import mature
 from workers.relay import relay
@@ -46,6 +47,7 @@ async def daily(within: Scope) -> None:
         midnight = await schedules.next_due(now, schedules.DAILY)
         if midnight is None or midnight > now.at:
             await mature(within)
+            await mature_claims(within)
             await expire(within)
             return
         attempt = await in_transaction(now, lambda at=now, midnight=midnight: schedules.begin(at, schedules.DAILY, midnight))
@@ -54,6 +56,7 @@ async def daily(within: Scope) -> None:
             continue
         try:
             await mature(within)
+            await mature_claims(within)
             await expire(within)
             if _turns(await programs.history(now, now.at)):
                 await _turn(within, midnight)

@@ -1,7 +1,7 @@
 """What customers earn for besides orders and joining: birthdays, reviews, follows, goals, partners' events, sales at the till."""
 
 from domain.actions.birthdays import Birthday, birthday, give_birthdays, set_birthday
-from domain.actions.claims import mature, page
+from domain.actions.claims import mature, maturing_of, page
 from domain.actions.commands import claim_follow, record_event
 from domain.actions.goals import Spending, count
 from domain.actions.merging import (
@@ -53,6 +53,7 @@ __all__ = [
     "hold_tills",
     "later_lots",
     "mature",
+    "maturing_of",
     "meet",
     "move",
     "move_back",

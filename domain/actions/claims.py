@@ -88,6 +88,18 @@ async def all_of(scope: Scope, customer_id: UUID, kind: Kind | None = None, rule
     return [_claim(row) for row in rows]
 
 
+async def maturing_of(scope: Scope, customer_id: UUID, until: datetime) -> list[Claim]:
+    """The claims of a customer whose hold will have passed by `until`, those first that pass first."""
+    async with db.connection(scope) as connection:
+        rows = await connection.fetch(
+            f"{_SELECT} and customer_id = $2 and matures_at <= $3 order by matures_at, kind, key",
+            scope.merchant_id,
+            customer_id,
+            until,
+        )
+    return [_claim(row) for row in rows]
+
+
 async def page(
     scope: Scope, first: int, after: tuple[datetime, str, str] | None, customer_id: UUID | None, kind: Kind | None
 ) -> list[Claim]:
@@ -189,16 +201,17 @@ async def book(scope: Scope, claims: Sequence[Claim], policy: Clawback | None = 
     return settled
 
 
-async def mature(scope: Scope, limit: int) -> int:
+async def mature(scope: Scope, limit: int, until: datetime | None = None) -> int:
     """Confirm the points of claims whose hold has passed, of at most `limit` claims. Returns how many were confirmed.
 
+    until: only those whose hold had passed by this instant, which is not after the scope's.
     Precondition: an open transaction that holds no account. Running it twice is running it once.
     """
     async with db.connection(scope) as connection:
         due = await connection.fetch(
             "select customer_id from action_claims where merchant_id = $1 and matures_at <= $2 order by matures_at limit $3",
             scope.merchant_id,
-            scope.at,
+            until or scope.at,
             limit,
         )
         await points.hold_all(scope, {row["customer_id"] for row in due})
@@ -206,7 +219,7 @@ async def mature(scope: Scope, limit: int) -> int:
         rows = await connection.fetch(
             f"{_SELECT} and matures_at <= $2 and customer_id = any ($3) order by kind, key",
             scope.merchant_id,
-            scope.at,
+            until or scope.at,
             [row["customer_id"] for row in due],
         )
     by_kind: dict[str, list[Claim]] = {}

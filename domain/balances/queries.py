@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from domain import calendar, db, orders, points, programs, schedules
+from domain import actions, calendar, db, orders, points, programs, schedules
 from domain.balances.rules import Change, Hold, foresee
 from domain.points import Account
 from domain.scope import Scope
@@ -68,19 +68,33 @@ async def _past(scope: Scope, account: Account, at: datetime) -> Balance:
 
 async def _future(scope: Scope, account: Account, at: datetime) -> Balance:
     lots = await points.expiring_lots(scope, account.customer_id, at)
-    due = await orders.maturing_of(scope, account.customer_id, at)
-    versions = await programs.by_numbers(scope, {order.program_version for order in due if order.program_version})
-    holds: list[Hold] = []
-    for order in due:
-        version = versions.get(order.program_version or 0)
-        assert order.matures_at is not None, "it matures"
-        expires_at = version.definition.expires_at(order.matures_at) if version else None
-        holds.append(Hold(order.matures_at, order.shopify_id, order.posted_pending, expires_at))
+    holds = await _holds(scope, account.customer_id, at)
     deadline = await _deadline(scope, account)
     changes = foresee(account.balance, account.pending, lots, holds, deadline, at)
     balance = account.balance + sum(change.points for change in changes)
     pending = account.pending + sum(change.pending for change in changes)
     return Balance(account.customer_id, at, balance, pending, None, changes)
+
+
+async def _holds(scope: Scope, customer_id: UUID, until: datetime) -> list[Hold]:
+    """What is pending of orders and of all else, and becomes spendable by `until`."""
+    held = [
+        *(
+            (one.matures_at, one.posted_pending, one.program_version)
+            for one in await orders.maturing_of(scope, customer_id, until)
+        ),
+        *(
+            (one.matures_at, one.posted_pending, one.program_version)
+            for one in await actions.maturing_of(scope, customer_id, until)
+        ),
+    ]
+    versions = await programs.by_numbers(scope, {number for _, _, number in held if number})
+    holds: list[Hold] = []
+    for place, (matures_at, pending, number) in enumerate(held):
+        assert matures_at is not None, "it matures"
+        version = versions.get(number or 0)
+        holds.append(Hold(matures_at, place, pending, version.definition.expires_at(matures_at) if version else None))
+    return holds
 
 
 async def _deadline(scope: Scope, account: Account) -> datetime | None:

@@ -31,10 +31,13 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Pending points of one order: when they become spendable, and when what they become expires."""
+    """Pending points of one cause: when they become spendable, and when what they become expires.
+
+    place: which comes first of those that become spendable at one instant.
+    """
 
     at: datetime
-    order: int
+    place: int
     points: int
     expires_at: datetime | None
 
@@ -54,7 +57,7 @@ def foresee(
     # (instant, rank, tie, what of the lot or hold is left, expiry of what a hold opens)
     coming: list[tuple[datetime, int, int, int, datetime | None]] = [
         *((lot.expires_at, _RANK[ChangeKind.EXPIRED], lot.lot, lot.remaining, None) for lot in lots if lot.expires_at),
-        *((hold.at, _RANK[ChangeKind.CONFIRMED], hold.order, hold.points, hold.expires_at) for hold in holds if hold.points),
+        *((hold.at, _RANK[ChangeKind.CONFIRMED], hold.place, hold.points, hold.expires_at) for hold in holds if hold.points),
     ]
     if deadline is not None:
         coming.append((deadline, _RANK[ChangeKind.INACTIVE], 0, 0, None))

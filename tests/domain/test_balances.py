@@ -8,10 +8,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from domain import balances, points
+from domain import actions, balances, db, points
 from domain.balances import ChangeKind
 from domain.errors import DomainError
-from domain.programs import Period, Unit
+from domain.programs import Actions, EventRule, Period, Unit
 from tests.ledger import converge, spend
 from tests.shop import NOON, Shop, order, rate
 from workers.points import daily
@@ -67,6 +67,24 @@ async def test_the_future_tells_what_comes_and_when(shop: Shop) -> None:
     assert [(change.balance_after, change.pending_after) for change in found.changes] == [(100, 50), (0, 50)]
     assert (await at(shop, customer.id, matures - timedelta(microseconds=1))).changes == []
     assert (await at(shop, customer.id, matures)).changes == [confirmed]
+
+
+async def test_the_future_knows_what_is_pending_of_other_things_than_orders(shop: Shop) -> None:
+    rules = Actions(events=(EventRule("visit", 40, hold_days=3),))
+    await shop.publish(rate(10, hold_days=3, actions=rules, points_expire_after=Period(30, Unit.DAYS)))
+    customer = await shop.customer()
+    await converge(shop, order(customer=customer.shopify_id, price="10.00"))
+    async with db.transaction(shop.scope()):
+        await actions.record_event(
+            shop.scope(), name="visit", customer_id=customer.id, occurred_at=NOON, event_id="e", properties=None
+        )
+    found = await at(shop, customer.id, NOON + 40 * DAY)
+    assert [(one.kind, one.points, one.balance_after, one.pending_after) for one in found.changes] == [
+        (ChangeKind.CONFIRMED, 100, 100, 40),
+        (ChangeKind.CONFIRMED, 40, 140, 0),
+        (ChangeKind.EXPIRED, -100, 40, 0),
+        (ChangeKind.EXPIRED, -40, 0, 0),
+    ]
 
 
 async def _live(shop: Shop, customer_id: UUID, number: int, random: Random) -> None:

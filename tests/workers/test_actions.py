@@ -6,14 +6,15 @@ from typing import Any
 
 import pytest
 
-from domain import actions, db, merchants, scope
+from domain import actions, db, merchants, points, scope
 from domain.actions import Provider, Told
-from domain.programs import Actions, BirthdayRule, FollowRule, Network, ReviewRule
+from domain.programs import Actions, BirthdayRule, EventRule, FollowRule, Network, Period, ReviewRule, Unit
 from domain.scope import Scope, system
 from tests.ledger import rows
 from tests.shop import Shop, open_shop, rate
 from workers import sweeper
 from workers.actions import give, give_birthdays, mature, mature_claims, settle, settle_reviews
+from workers.points import daily
 
 DAY = timedelta(days=1)
 RULES = Actions(
@@ -83,15 +84,18 @@ async def test_a_sandbox_lives_through_it_on_the_same_path(sandbox: Shop) -> Non
     assert await sandbox.balance(customer_id) == (0, 50)
     within = await advance(sandbox, 10)
     assert await due(sandbox, scope.now()) == {"actions.mature"}
+    await daily(within)
     for _ in range(2):
         await mature(within)
     assert await sandbox.balance(customer_id) == (50, 0)
     within = await advance(sandbox, 30)
     assert await due(sandbox, scope.now()) == {"actions.give_birthdays"}
+    await daily(within)
     for _ in range(2):
         await give(within)
     assert await sandbox.balance(customer_id) == (50, 200)
     within = await advance(sandbox, 2)
+    await daily(within)
     await asyncio.gather(*(mature(within) for _ in range(4)), *(give(within) for _ in range(4)))
     assert await sandbox.balance(customer_id) == (250, 0)
     assert await rows(sandbox, customer_id) == [
@@ -105,6 +109,39 @@ async def test_a_sandbox_lives_through_it_on_the_same_path(sandbox: Shop) -> Non
 async def test_many_birthdays_on_one_day_are_given_once_by_many_workers(sandbox: Shop) -> None:
     people = [await begin(sandbox) for _ in range(8)]
     within = await advance(sandbox, 45)
-    await asyncio.gather(*(give(within) for _ in range(5)), *(mature(within) for _ in range(3)))
+    await asyncio.gather(
+        *(daily(within) for _ in range(2)), *(give(within) for _ in range(5)), *(mature(within) for _ in range(3))
+    )
+    await give(within)
     await mature(within)
     assert [await sandbox.balance(one) for one in people] == [(250, 0)] * 8
+
+
+async def test_what_comes_behind_a_midnight_waits_for_its_work(sandbox: Shop) -> None:
+    now = scope.now()
+    rules = Actions(birthday=RULES.birthday, events=(EventRule("visit", 50, hold_days=10), EventRule("call", 7)))
+    await sandbox.publish(rate(1, actions=rules, inactivity_expires_after=Period(5, Unit.DAYS)), at=now - DAY)
+    customer, birthday = await sandbox.customer(), now + 40 * DAY
+    within = sandbox.scope(now)
+    async with db.transaction(within):
+        await actions.set_birthday(within, customer_id=customer.id, month=birthday.month, day=birthday.day, year=None)
+    async with db.transaction(within):
+        for name in ("visit", "call"):
+            await actions.record_event(
+                within, name=name, customer_id=customer.id, occurred_at=now, event_id=name, properties=None
+            )
+    # Nobody worked for 45 days. What was there on the sixth expires; what the tenth confirmed and the birthday gave does not.
+    within = await advance(sandbox, 45)
+    await give(within)
+    await mature(within)
+    assert await sandbox.balance(customer.id) == (7, 50)
+    await daily(within)
+    await give(within)
+    found = await points.since(sandbox.scope(), customer.id, 0, 10)
+    assert [(row.source, row.points) for row in found] == [
+        ("event", 0),
+        ("event", 7),
+        ("inactivity", -7),
+        ("event", 50),
+        ("birthday", 200),
+    ]
