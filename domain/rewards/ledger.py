@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from domain import customers, points
+from domain.customers import State
 from domain.points import Entry, NothingToRestore, TransactionType
 from domain.scope import Scope
 
@@ -27,6 +28,15 @@ async def take(
         ],
     )
     return posted.position
+
+
+async def debtor(scope: Scope, customer_id: UUID) -> UUID | None:
+    """Who owes what a customer's checkout has had: they, or who was kept when they were merged; None while that one is closed.
+
+    A closed account spends nothing, and an order of its customer is booked all the same. Precondition: an open transaction.
+    """
+    [owner] = (await customers.standing(scope, [customer_id])).values()
+    return owner.id if owner.state is State.OPEN else None
 
 
 async def give_back(scope: Scope, customer_id: UUID, position: int, amount: int, source: str, cause: UUID, purpose: str) -> None:

@@ -162,7 +162,8 @@ async def capture(scope: Scope, reservation_id: UUID, used: int, order_id: int) 
     """An order has paid with `used` of the reserved points: they are gone, and the others come back.
 
     Precondition: an open transaction. An order that comes after the points were released is charged all the same, below zero
-    if need be: its discount was had. Another order with the same reservation changes nothing.
+    if need be: its discount was had. For who was merged meanwhile, who was kept is charged; nobody while their account is closed,
+    and then it is done when the order is told again. Another order with the same reservation changes nothing.
     """
     async with db.connection(scope) as connection:
         row = await connection.fetchrow(
@@ -174,10 +175,12 @@ async def capture(scope: Scope, reservation_id: UUID, used: int, order_id: int) 
         kept = Reservation(*row)
         if kept.status not in ("held", "leaving", "released") or (kept.status == "released" and used == 0):
             return
-        position, payer_id = kept.position, kept.customer_id
+        payer_id, position = kept.customer_id, kept.position
         if kept.status == "released":
-            payer_id = await customers.stands_for(scope, kept.customer_id)
-            position = await ledger.take(scope, payer_id, used, SOURCE, kept.id, "late", floor=None)
+            debtor = await ledger.debtor(scope, kept.customer_id)
+            if debtor is None:
+                return
+            payer_id, position = debtor, await ledger.take(scope, debtor, used, SOURCE, kept.id, "late", floor=None)
         await connection.execute(
             """
             update reservations
@@ -193,7 +196,7 @@ async def capture(scope: Scope, reservation_id: UUID, used: int, order_id: int) 
         )
     if kept.status != "released":
         await ledger.give_back(scope, kept.customer_id, kept.position, kept.points - used, SOURCE, kept.id, "unused")
-    await standings.mark(scope, [kept.customer_id])
+    await standings.mark(scope, [payer_id])
 
 
 async def give_back(scope: Scope, kept: Reservation, due: int) -> None:

@@ -135,7 +135,9 @@ async def _with_codes(scope: Scope, codes: list[str]) -> list[Redemption]:
 async def _code_used(scope: Scope, kept: Redemption, order: _Order) -> None:
     if kept.status in ("cancelled", "expired", "failed"):
         # The checkout was quicker than the deletion: the points went back, and the discount was had. They are owed.
-        payer_id = await customers.stands_for(scope, kept.customer_id)
+        payer_id = await ledger.debtor(scope, kept.customer_id)
+        if payer_id is None:
+            return
         position = await ledger.take(scope, payer_id, kept.points, SOURCE, kept.id, "late", floor=None)
         await settling.revive(scope, kept.id, order.id, payer_id, position)
     elif kept.status != "returned":
