@@ -3,20 +3,26 @@
 import asyncio
 import itertools
 import random
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime
+from functools import partial
 from typing import TypeVar
 
-from domain import customers, db, identity, inbox, orders, points
+from domain import actions, balances, customers, db, identity, inbox, points
+from domain.actions import Movement, Outcome, TillEntry
 from domain.errors import Code, DomainError
 from domain.inbox import Kind
 from domain.points import AccountClosed, Entry, InsufficientPoints, TransactionType
 from tests.ledger import give_back
 from tests.model.ledger import ModelAccount
 from tests.model.people import ModelPerson, Telling
+from tests.model.shop import ModelSale
 from tests.shop import Shop
 from workers.job import in_transaction
+from workers.points import daily
+
+EVENT = "visit"
 
 CLIENTS = 8
 numbers = itertools.count(880_000_000)
@@ -34,13 +40,19 @@ class Spending:
 
 @dataclass
 class Hands:
-    """The shop, all accounts as they were found last, and everything that was acknowledged: cause, name, points, whose."""
+    """The shop, all accounts as they were found last, and everything that was acknowledged: cause, name, points, whose.
+
+    events: by their ids, whose they are. sales: by their keys. queue: what the till has not been told is taken over.
+    """
 
     shop: Shop
     random: random.Random
     accounts: dict[ModelPerson, ModelAccount]
     acknowledged: list[tuple[str, str, int, ModelPerson]] = field(default_factory=list[tuple[str, str, int, ModelPerson]])
     spendings: list[Spending] = field(default_factory=list[Spending])
+    events: dict[str, ModelPerson] = field(default_factory=dict[str, ModelPerson])
+    sales: dict[str, ModelSale] = field(default_factory=dict[str, ModelSale])
+    queue: list[TillEntry] = field(default_factory=list[TillEntry])
     was_undone: bool = False
 
     async def adjust(self, person: ModelPerson, amount: int) -> None:
@@ -114,20 +126,68 @@ class Hands:
         [merge] = [one for one in await customers.merges_of(self.shop.scope(), person.id) if one.undone_at is None]
         return merge
 
+    async def tell(self, person: ModelPerson) -> str:
+        """A partner tells of an event, twice at once and once more; who is closed earns nothing by it."""
+        scope, key = self.shop.scope(), f"e{next(numbers)}"
+
+        async def once() -> Code | None:
+            record = partial(
+                actions.record_event,
+                scope,
+                name=EVENT,
+                customer_id=person.id,
+                occurred_at=scope.at,
+                event_id=key,
+                properties=None,
+            )
+            return await refusal(again(lambda: in_transaction(scope, record)))
+
+        codes = {*await asyncio.gather(once(), once()), await once()}
+        owner = person.stands
+        if owner.is_open or owner.is_surely_closed:
+            assert codes == {None if owner.is_open else Code.ACCOUNT_CLOSED}
+        if None in codes:
+            self.events[key] = person
+        return key
+
+    async def sync(self, entries: Sequence[TillEntry]) -> None:
+        """A till sends a part of its queue, and keeps what was refused."""
+        scope = self.shop.scope()
+        for answer in await again(lambda: in_transaction(scope, lambda: actions.sync(scope, entries))):
+            entry = next(one for one in entries if one.client_id == answer.client_id)
+            if answer.refusal is not None:
+                assert (answer.outcome, answer.refusal.code) == (Outcome.REFUSED, Code.ACCOUNT_CLOSED)
+                continue
+            sale = self.sales[entry.sale_id or entry.client_id]
+            if entry in self.queue:
+                self.queue.remove(entry)
+                if entry.movement is Movement.SALE:
+                    sale.is_known = True
+                else:
+                    sale.returned_cents += int(entry.amount.replace(".", ""))
+
+    async def sync_all(self) -> None:
+        """The till sends what it has, in any order, by two at once, and some of it twice."""
+        calls = [self.random.sample(self.queue, len(self.queue)) for _ in range(2)]
+        calls[1] = calls[1][: len(calls[1]) // 2]
+        await asyncio.gather(*(self.sync(one) for one in calls if one))
+
     async def pass_time(self) -> None:
-        """Holds end and lots expire, worked off by two workers at once."""
-        await asyncio.gather(self.expire(), self.expire(), self.mature(), self.mature())
-        await self.expire()
+        """Holds end and points expire, worked off by two workers at once; then nothing is left of what had to expire by now."""
+        await asyncio.gather(self.sweep(), self.sweep())
+        await self.sweep()
+        for person in self.accounts:
+            for lot in await points.open_lots(self.shop.scope(), person.id, 10_000):
+                assert lot.expires_at is None or lot.expires_at > self.shop.at, "its time has come, and it is still there"
 
-    async def mature(self) -> None:
-        """Confirm what was held long enough."""
-        scope = self.shop.scope()
-        await in_transaction(scope, lambda: orders.mature(scope, 100))
+    async def foretell(self, at: datetime) -> dict[ModelPerson, tuple[int, int]]:
+        """(balance, pending) of each account as they will be at an instant if nobody does anything."""
+        told = {person: await balances.as_of(self.shop.scope(), person.id, at) for person in self.accounts}
+        return {person: (one.balance, one.pending) for person, one in told.items() if one is not None}
 
-    async def expire(self) -> None:
-        """Take what has expired."""
-        scope = self.shop.scope()
-        await in_transaction(scope, lambda: points.expire(scope, 100))
+    async def sweep(self) -> None:
+        """What workers do from time to time."""
+        await daily(self.shop.scope())
 
     async def deliver(self, arriving: Iterable[Telling], beside: Iterable[Awaitable[object]] = ()) -> None:
         """Deliveries come and are taken in by eight workers at once, while others do something else beside them."""
@@ -150,11 +210,6 @@ class Hands:
             worked = [await again(lambda kind=kind: in_transaction(scope, lambda: act(kind))) for kind in kinds]
             if not any(worked):
                 break
-
-    async def wait(self, days: int) -> None:
-        """Time passes."""
-        self.shop.at += timedelta(days=days)
-        await self.pass_time()
 
 
 async def refusal(work: Awaitable[object]) -> Code | None:

@@ -1,9 +1,9 @@
 """What a ledger means, told a second time: a fold of its entries that shares no code with the domain."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
 Person = TypeVar("Person", bound=Hashable)
@@ -33,6 +33,7 @@ class ModelLot:
     usable: int
     remaining: int
     expires_at: datetime | None
+    cause: tuple[str, str] = ("", "")
     expired: int = 0
     taken_back: int = 0
 
@@ -50,6 +51,7 @@ class ModelLot:
 class ModelAccount:
     """An account as its entries tell it."""
 
+    grace: timedelta = timedelta()
     balance: int = 0
     pending: int = 0
     entries: list[LedgerEntry] = field(default_factory=list[LedgerEntry])
@@ -57,6 +59,16 @@ class ModelAccount:
     taken: dict[int, dict[int, int]] = field(default_factory=dict[int, dict[int, int]])
     spent: dict[int, dict[int, int]] = field(default_factory=dict[int, dict[int, int]])
     paid_debt: list[LedgerEntry] = field(default_factory=list[LedgerEntry])
+    given: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
+    taken_back: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
+    is_alone: bool = True
+    """Whether nobody was merged with them, and nothing that was spent has come back: then each cause adds up by itself."""
+    active_at: datetime | None = field(default=None, compare=False)
+    """When the customer earned or spent last."""
+    returns: dict[str, tuple[dict[int, int], dict[int, int]]] = field(
+        default_factory=dict[str, tuple[dict[int, int], dict[int, int]]]
+    )
+    """Of each giving back, by its name: what was out of each lot before it, and what each lot got."""
 
     def apply(self, entry: LedgerEntry) -> None:
         """One entry more. Raises AssertionError where it could not have happened."""
@@ -66,34 +78,60 @@ class ModelAccount:
         self.pending += entry.pending
         if entry.type == "redeem" and entry.points < 0:
             assert self.balance >= 0, f"entry {entry.position} spends what is not there"
-        if entry.type == "expire":
+        if entry.source == "inactivity":
+            assert self.balance == 0, f"entry {entry.position} leaves something of who was inactive"
+        elif entry.type == "expire":
             lot = self.lots[entry.lot or 0]
             assert lot.expires_at is not None, f"entry {entry.position} expires what never does"
             assert lot.expires_at <= entry.occurred_at, f"entry {entry.position} expires too early"
             assert lot.remaining == -entry.points, f"entry {entry.position} leaves something of an expired lot"
+        if entry.points < 0 if entry.type == "redeem" else entry.type == "earn" and entry.points + entry.pending > 0:
+            self.active_at = entry.occurred_at
         if entry.points > 0:
             self._come(entry)
         elif entry.points < 0:
             self._go(entry)
         assert sum(lot.remaining for lot in self.lots.values()) == max(0, self.balance)
+        self.is_alone &= entry.source != "merge" and entry.reverses not in self.spent
+        self._add_up(entry)
 
     def open_lots(self) -> dict[int, tuple[int, datetime | None]]:
         """What is left, and until when."""
         return {lot.number: (lot.remaining, lot.expires_at) for lot in self.lots.values() if lot.remaining}
+
+    def _add_up(self, entry: LedgerEntry) -> None:
+        """What a cause takes back, and what has expired of what it gave, is together no more than it gave."""
+        cause = entry.source, entry.external_id
+        if entry.points > 0:
+            self.given[cause] += entry.points
+        elif entry.type == "earn":
+            self.taken_back[cause] -= entry.points
+            expired = sum(lot.expired for lot in self.lots.values() if lot.cause == cause)
+            assert not self.is_alone or self.taken_back[cause] + expired <= self.given[cause], "what has expired is taken again"
 
     def _come(self, entry: LedgerEntry) -> None:
         usable = max(0, min(entry.points, self.balance))
         if usable < entry.points:
             self.paid_debt.append(entry)
         if entry.reverses is not None and entry.type == "redeem":
-            out = self.spent[entry.reverses]
-            assert entry.lot is not None
-            out[entry.lot] -= entry.points
-            assert out[entry.lot] >= 0, f"entry {entry.position} gives back more than was taken"
+            self._come_back(entry, self.spent[entry.reverses])
         if entry.lot is not None and entry.expires_at is None:
             self.lots[entry.lot].remaining += usable
         else:
-            self.lots[entry.position] = ModelLot(entry.position, usable, usable, entry.expires_at)
+            self.lots[entry.position] = ModelLot(
+                entry.position, usable, usable, entry.expires_at, (entry.source, entry.external_id)
+            )
+
+    def _come_back(self, entry: LedgerEntry, out: dict[int, int]) -> None:
+        """To the lot that it was taken from, as long as that lasts and the grace that the shop grants."""
+        assert entry.lot is not None
+        _, got = self.returns.setdefault(entry.external_id, (dict(out), {}))
+        got[entry.lot] = entry.points
+        out[entry.lot] -= entry.points
+        assert out[entry.lot] >= 0, f"entry {entry.position} gives back more than was taken"
+        lasts = self.lots[entry.lot].expires_at
+        expected = lasts + self.grace if lasts is not None and self.grace else None
+        assert entry.expires_at == expected, f"entry {entry.position} comes back with another date"
 
     def _go(self, entry: LedgerEntry) -> None:
         wanted = -entry.points
@@ -114,18 +152,27 @@ class ModelAccount:
             self.spent[entry.position] = dict(taken)
 
 
-def fold(entries: Iterable[LedgerEntry]) -> ModelAccount:
-    """The account that entries lead to."""
-    account = ModelAccount()
+def assert_shared(account: ModelAccount) -> None:
+    """What came back has gone to each lot by its share of what was out, to less than a point."""
+    for name, (out, got) in account.returns.items():
+        whole, amount = sum(out.values()), sum(got.values())
+        for lot, part in out.items():
+            assert abs(got.get(lot, 0) * whole - part * amount) < whole, f"{name} gives lot {lot} another share"
+
+
+def fold(entries: Iterable[LedgerEntry], grace: timedelta) -> ModelAccount:
+    """The account that entries lead to. grace: what points that come back get on top of their expiry."""
+    account = ModelAccount(grace)
     for entry in entries:
         account.apply(entry)
     return account
 
 
-def can_go_back(account: ModelAccount, merge: str, orders: Collection[str]) -> bool:
+def can_go_back(account: ModelAccount, merge: str, causes: Collection[tuple[str, str]]) -> bool:
     """Whether a merge can be undone, by who was kept: what came has not been spent, and nothing since has paid a debt that came.
 
-    orders: those that moved with it. What they have earned since in the account must be there as well.
+    causes: of the orders that moved with it, and of what was told of who has gone. What they have given since in the account must
+    be there as well.
     """
     came = [entry for entry in account.entries if (entry.source, entry.external_id) == ("merge", merge)]
     lots = [entry.position for entry in came if entry.purpose.startswith("in:")]
@@ -133,7 +180,7 @@ def can_go_back(account: ModelAccount, merge: str, orders: Collection[str]) -> b
     lots += [
         entry.position
         for entry in account.entries
-        if entry.source == "order" and entry.external_id in orders and entry.points > 0 and entry.position > since
+        if (entry.source, entry.external_id) in causes and entry.points > 0 and entry.position > since
     ]
     if not all(account.lots[lot].is_whole for lot in lots):
         return False
@@ -146,8 +193,12 @@ def can_go_back(account: ModelAccount, merge: str, orders: Collection[str]) -> b
     return not owing or not any(position > min(owing) for position in paid)
 
 
+ARRIVES = {"in", "later-in", "debt-in", "pending-in", "back-pending-in", "back-out", "claim-pending-in"}
+"""What stands in front of an entry's purpose when it is the second of a pair."""
+
+
 def assert_moved(accounts: Mapping[Person, ModelAccount]) -> None:
-    """What merges moved has arrived: as many points, of the same date, once. Only signup points that both had are gone."""
+    """What merges moved has arrived: as many points, of the same date, once. Only what both were given is gone."""
     causes: dict[str, dict[str, tuple[Person, LedgerEntry]]] = defaultdict(dict)
     for person, account in accounts.items():
         for entry in account.entries:
@@ -156,15 +207,18 @@ def assert_moved(accounts: Mapping[Person, ModelAccount]) -> None:
                 assert entry.purpose not in causes[entry.external_id]
                 causes[entry.external_id][entry.purpose] = person, entry
     for moves in causes.values():
-        kept = [entry for purpose, (_, entry) in moves.items() if "taken:" not in purpose]
-        assert sum(entry.points for entry in kept) == sum(entry.pending for entry in kept) == 0
+        kept = [entry for purpose, (_, entry) in moves.items() if "taken" not in purpose]
+        assert sum(entry.points for entry in kept) == 0
+        # What was pending and both were given is taken back, and goes back with its claim.
+        taken = sum(entry.pending for purpose, (_, entry) in moves.items() if purpose.startswith("taken-pending:"))
+        assert sum(entry.pending for _, entry in moves.values()) in {0, taken}
         taken = sum(entry.points for purpose, (_, entry) in moves.items() if purpose.startswith("taken:"))
         given = sum(entry.points for purpose, (_, entry) in moves.items() if purpose.startswith("back-taken:"))
         assert taken <= 0
         assert given in {0, -taken}
         for purpose, (person, entry) in moves.items():
             side, _, mark = purpose.partition(":")
-            if side in {"in", "later-in", "debt-in", "pending-in", "back-pending-in", "back-out"}:
+            if side in ARRIVES:
                 came_from = "back-in" if side == "back-out" else side.removesuffix("in") + "out"
                 other, left = moves[f"{came_from}:{mark}"]
                 assert other != person

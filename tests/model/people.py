@@ -24,6 +24,7 @@ class ModelPerson:
     into: "ModelPerson | None" = None
     is_going: bool = False
     """Whether the shop has merged them into another, which may not have been delivered."""
+    is_erased: bool = False
 
     @property
     def stands(self) -> "ModelPerson":
@@ -33,7 +34,12 @@ class ModelPerson:
     @property
     def is_open(self) -> bool:
         """Whether they earn and spend."""
-        return self.into is None and self.is_enabled is True
+        return self.into is None and self.is_enabled is True and not self.is_erased
+
+    @property
+    def is_surely_closed(self) -> bool:
+        """Whether they neither earn nor spend, whatever came first."""
+        return self.into is not None or self.is_enabled is False or self.is_erased
 
     def came_to(self) -> "Iterable[ModelPerson]":
         """Those of whom they have become one, one after the other."""
@@ -81,6 +87,18 @@ class People:
             "status": "completed",
         }
 
+    def erased(self, person: ModelPerson, orders: Iterable[int]) -> Telling:
+        """Somebody is to be forgotten, with all who have become one with them, and with what they ordered as a guest."""
+        for one in self.all:
+            if one is person or (person.into is None and one.stands is person):
+                one.is_erased = True
+        return "customers/redact", {
+            "shop_id": 1,
+            "shop_domain": "model.myshopify.com",
+            "customer": {"id": person.number, "email": person.email},
+            "orders_to_redact": list(orders),
+        }
+
     def take_in(self, told: Sequence[Telling]) -> set[ModelPerson]:
         """What is delivered at one time, in no order. Returns those of whom it was told, and those into whom they went."""
         merges = {
@@ -94,8 +112,8 @@ class People:
             if person is None:
                 continue
             touched.add(person)
-            # What comes late of somebody who has gone changes nothing.
-            if person.into is not None:
+            # What comes late of somebody who has gone, or is forgotten, changes nothing.
+            if person.into is not None or person.is_erased:
                 continue
             if topic == "customers/update":
                 person.is_verified = person.is_verified or (None if person in merges else True)
