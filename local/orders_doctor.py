@@ -136,10 +136,11 @@ async def _merchant(shop: str | None) -> Merchant:
             raise LocalError(f"There is no shop {shop}.")
         return found
     everybody = await merchants.every_id()
-    if len(everybody) != 1:
-        raise LocalError(f"There are {len(everybody)} shops here. Say which one: --shop cedar.myshopify.com.")
-    found = await merchants.by_id(everybody[0])
-    assert found is not None, "it was listed above"
+    found = await merchants.by_id(everybody[0]) if everybody else None
+    if found is None:
+        raise LocalError("There is no shop here yet.")
+    if len(everybody) > 1:
+        raise LocalError(f"There are {len(everybody)} shops here. Say which one, such as --shop {found.shop_domain}.")
     return found
 
 
