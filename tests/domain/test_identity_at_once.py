@@ -89,7 +89,7 @@ def stored(shop: Shop, name: str, topic: str, payload: dict[str, Any]) -> inbox.
     """A delivery as the door has stored it, due to be worked off."""
     delivery = inbox.delivery(name, topic, json.dumps(payload).encode(), None)
     profile = delivery.profile and seal(shop.merchant.id, "inbox.profile", name, msgspec.json.encode(delivery.profile))
-    return inbox.Waiting(name, topic, delivery.parent, delivery.payload, profile, 0)
+    return inbox.Waiting(name, topic, delivery.parent, delivery.payload, profile, 0, "request", None)
 
 
 @pytest.mark.parametrize("stores", [1, 2])
@@ -101,7 +101,7 @@ async def test_guests_and_their_orders_at_once_do_not_wait_for_each_other(shop: 
         await join(other_shop, shop.merchant.shop_domain)
     numbers = range(7, 13)
 
-    def batch(what: str, minutes: int) -> partial[Awaitable[None]]:
+    def batch(what: str, minutes: int) -> partial[Awaitable[int]]:
         some = numbers if minutes % 2 else numbers[::-1]
         emails = {number: f"guest{number}@example.com" for number in numbers}
         match what:
