@@ -61,7 +61,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure() -> None:
     """Drop this run's database; the servers stay for the next run."""
     if _made:
-        asyncio.run(_execute(_made["server"], f"drop database if exists {_made['name']}"))
+        asyncio.run(_execute(_made["server"], f"drop database if exists {_made['name']} with (force)"))
         _made.clear()
 
 
