@@ -69,8 +69,9 @@ async def _forget(scope: Scope, events: list[Event]) -> int:
 
     if any(event.name == CHANGED for event in events) and await reach.is_possible(scope):
         return await in_transaction(scope, act)
-    # A reward that becomes active only now is not told to those whose balances have changed before.
-    await outbox.forget(scope, events)
+    # A reward that becomes active only now is not told to those whose balances have changed before. The statement runs again when
+    # it collides: two relays may remove the same events, each in its own order.
+    await in_transaction(scope, lambda: outbox.forget(scope, events))
     return 0
 
 

@@ -13,8 +13,8 @@ Connection = asyncpg.Connection  # type: ignore[type-arg]
 KEYS = {
     "action_claims": "customers",
     "action_spendings": "customers",
-    "memberships": "customers",
     "action_totals": "customers",
+    "memberships": "customers",
     "orders": "customers",
     "points_accounts": "customers",
     "points_lot_moves": "points_transactions",
@@ -45,7 +45,7 @@ async def test_the_partitions_of_a_number_hold_the_same_merchants(owner: Connect
         """,
         [*KEYS, "customers"],
     )
-    assert len(rows) == 8 * 8
+    assert len(rows) == 8 * (len(KEYS) + 1)
     for row in rows:
         number = row["partition"].removeprefix(f"{row['parent']}_")
         assert row["bound"] == f"FOR VALUES WITH (modulus 8, remainder {number})"

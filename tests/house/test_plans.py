@@ -29,7 +29,14 @@ async def test_who_stands_for_a_customer_is_found_through_the_key(shop: Shop) ->
     """docs/adr/0044: `coalesce` in the place of HEIR makes a join filter of it, over all customers of the merchant."""
     customer = await shop.customer()
     async with db.transaction(shop.scope()) as connection:
-        # The tables are all but empty: only so does the planner show what it could do with full ones.
+        # So many that reading them all costs more than the key, and no way to join that reads them all without asking each.
+        await connection.execute(
+            """
+            insert into customers (merchant_id, id, shopify_id, created_at)
+            select $1, gen_random_uuid(), 10000 + n, now() from generate_series(1, 2000) as n
+            """,
+            shop.merchant.id,
+        )
         await connection.execute(
             "set local enable_seqscan = off; set local enable_hashjoin = off; set local enable_mergejoin = off"
         )
