@@ -29,9 +29,11 @@ from local.seed import seed
 print(json.dumps(asyncio.run(seed(os.environ["DATABASE_URL"], sys.argv[1]))))
 """
 PLAY = """
-import sys
+import signal, sys
 from pathlib import Path
 from local.demo import demo
+# Whoever starts the tests in the background has Ctrl-C ignored, and that is handed down.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 try:
     sys.exit(demo(int(sys.argv[2]), fast=sys.argv[3] == "fast", path=Path(sys.argv[1])))
 except KeyboardInterrupt:
