@@ -122,7 +122,7 @@ async def _open(http: httpx2.AsyncClient, customers: int, bucket: Mapping[str, f
 async def _redeem(within: Scope, reward_id: UUID, number: int, customers: int) -> float:
     """Take the reward for one customer as a command does, its message to the workers included. Returns the seconds it took."""
     # The broker reads the settings when it is imported, which `stand` has to write first.
-    from workers.relay import relay_outbox  # noqa: PLC0415
+    from workers.relay import relay_outbox  # noqa: PLC0415 -- see above
 
     began = time.perf_counter()
     present = within.present()

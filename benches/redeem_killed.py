@@ -113,7 +113,7 @@ async def _settled(within: Scope, redemption_id: UUID, died: float) -> float:
 async def _doomed(merchant_id: UUID) -> None:
     """A worker that is ready, waits for a word, and takes up what is due at a merchant: at once, and before any sweep."""
     # The broker reads the settings when it is imported.
-    from workers.rewards import settle  # noqa: PLC0415
+    from workers.rewards import settle  # noqa: PLC0415 -- see above
 
     await db.open_database(settings().database_url, 2)
     sys.stdout.write("ready\n")

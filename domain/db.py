@@ -169,7 +169,7 @@ def reference() -> AbstractAsyncContextManager[Connection]:
 class borrowed(AbstractAsyncContextManager[Connection]):  # noqa: N801 -- read as a function
     """A connection for work that has no scope yet: it sees the merchant's rows, or without one the reference tables alone.
 
-    A class, because every statement outside a transaction comes by here, and a generator takes twice as long.
+    A class and no generator, because every statement outside a transaction comes by here.
     """
 
     __slots__ = ("_lent", "_merchant_id", "_token")

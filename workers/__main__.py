@@ -28,8 +28,8 @@ GARBAGE_THRESHOLDS = (50_000, 20, 20)
 of a worker's time went into looking."""
 
 POLL_MS = {OWN: 20, SHOPIFY: 100}
-"""How long an idle worker waits before it asks Redis again: the larger part of the delay of a quiet shop's first event. A call to
-Shopify takes longer than this wait for it, and asking every 20 ms takes a twelfth of a processor."""
+"""How long an idle worker waits before it asks Redis again: the larger part of the delay of a quiet shop's first event. Who waits
+for Shopify next can wait a little longer before, and asking for nothing costs a processor something too."""
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """Saying what a customer belongs to."""
 
 from collections.abc import Collection, Sequence
+from typing import Literal
 from uuid import UUID
 
 from domain import audit, customers, db, outbox
@@ -25,19 +26,7 @@ async def set_tier(scope: Scope, *, customer_id: UUID, tier: str | None) -> None
     before = await _hold(scope, customer_id)
     if tier == before.tier:
         return
-    async with db.connection(scope) as connection:
-        revision = await connection.fetchval(
-            """
-            update memberships set tier = $3, tier_at = $4, revision = revision + 1
-            where merchant_id = $1 and customer_id = $2 returning revision
-            """,
-            scope.merchant_id,
-            customer_id,
-            tier,
-            scope.at,
-        )
-    await _tell(scope, customer_id, revision)
-    await _record(scope, "customer.tier_set", customer_id, {"tier": before.tier}, {"tier": tier})
+    await _change(scope, customer_id, "tier", before.tier, tier)
 
 
 async def set_segments(scope: Scope, *, customer_id: UUID, segments: Sequence[str]) -> None:
@@ -53,19 +42,7 @@ async def set_segments(scope: Scope, *, customer_id: UUID, segments: Sequence[st
     before = await _hold(scope, customer_id)
     if tuple(wanted) == before.segments:
         return
-    async with db.connection(scope) as connection:
-        revision = await connection.fetchval(
-            """
-            update memberships set segments = $3, segments_at = $4, revision = revision + 1
-            where merchant_id = $1 and customer_id = $2 returning revision
-            """,
-            scope.merchant_id,
-            customer_id,
-            wanted,
-            scope.at,
-        )
-    await _tell(scope, customer_id, revision)
-    await _record(scope, "customer.segments_set", customer_id, {"segments": before.segments}, {"segments": wanted})
+    await _change(scope, customer_id, "segments", before.segments, wanted)
 
 
 async def turn(scope: Scope, gone_id: UUID, others: Collection[UUID]) -> None:
@@ -109,9 +86,23 @@ async def _hold(scope: Scope, customer_id: UUID) -> Membership:
     return await only(scope, customer_id)
 
 
+async def _change(scope: Scope, customer_id: UUID, what: Literal["tier", "segments"], before: object, after: object) -> None:
+    async with db.connection(scope) as connection:
+        revision = await connection.fetchval(
+            f"""
+            update memberships set {what} = $3, {what}_at = $4, revision = revision + 1
+            where merchant_id = $1 and customer_id = $2 returning revision
+            """,
+            scope.merchant_id,
+            customer_id,
+            after,
+            scope.at,
+        )
+    await _tell(scope, customer_id, revision)
+    await audit.record(
+        scope, f"customer.{what}_set", f"gid://loyalnest/Customer/{customer_id}", before={what: before}, after={what: after}
+    )
+
+
 async def _tell(scope: Scope, customer_id: UUID, revision: int) -> None:
     await outbox.add(scope, CHANGED, customer_id=str(customer_id), version=revision)
-
-
-async def _record(scope: Scope, action: str, customer_id: UUID, before: object, after: object) -> None:
-    await audit.record(scope, action, f"gid://loyalnest/Customer/{customer_id}", before=before, after=after)

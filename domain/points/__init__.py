@@ -16,7 +16,7 @@ from domain.points.notices import (
     warn_of_lots,
 )
 from domain.points.queries import Account, Link, Transaction, account, newest_at, page, since, transaction
-from domain.points.reaching import Crossing, Goal, crossings, tell_reached
+from domain.points.reaching import Crossing, Target, crossings, tell_reached
 from domain.points.rules import (
     POINTS_MAX,
     AccountClosed,
@@ -49,7 +49,6 @@ __all__ = [
     "Crossing",
     "Entry",
     "ExpiryReason",
-    "Goal",
     "Inactivity",
     "InsufficientPoints",
     "Link",
@@ -63,6 +62,7 @@ __all__ = [
     "Reversal",
     "Signup",
     "Standing",
+    "Target",
     "Transaction",
     "TransactionType",
     "account",

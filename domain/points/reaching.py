@@ -14,7 +14,7 @@ REACHABLE = "reward.reachable"
 
 
 @dataclass(frozen=True, slots=True)
-class Goal:
+class Target:
     """What points can be spent on: its cost in points, and its names by locale."""
 
     id: UUID
@@ -24,21 +24,21 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Crossing:
-    """The entry by which a balance came to or over a goal's cost."""
+    """The entry by which a balance came to or over a target's cost."""
 
     customer_id: UUID
-    goal_id: UUID
+    target_id: UUID
     position: int
 
 
-async def crossings(scope: Scope, changes: Sequence[tuple[UUID, int]], goals: Sequence[Goal]) -> list[Crossing]:
-    """Where balances have come to a goal's cost and still have it, by the versions that events name; nothing is locked.
+async def crossings(scope: Scope, changes: Sequence[tuple[UUID, int]], targets: Sequence[Target]) -> list[Crossing]:
+    """Where balances have come to a target's cost and still have it, by the versions that events name; nothing is locked.
 
     One event tells of all the entries that were posted together, and names the last: they share their instant, and stand
     next to one another. Points that come by a merge were their owner's before, and a closed account spends nothing. Of several
-    crossings of one goal the last counts.
+    crossings of one target the last counts.
     """
-    if not changes or not goals:
+    if not changes or not targets:
         return []
     async with db.connection(scope) as connection:
         rows = await connection.fetch(
@@ -66,13 +66,13 @@ async def crossings(scope: Scope, changes: Sequence[tuple[UUID, int]], goals: Se
             scope.merchant_id,
             [customer_id for customer_id, _ in changes],
             [version for _, version in changes],
-            [goal.id for goal in goals],
-            [goal.points for goal in goals],
+            [target.id for target in targets],
+            [target.points for target in targets],
         )
     return [Crossing(row["customer_id"], row["id"], row["position"]) for row in rows]
 
 
-async def tell_reached(scope: Scope, found: Sequence[Crossing], goals: Sequence[Goal]) -> int:
+async def tell_reached(scope: Scope, found: Sequence[Crossing], targets: Sequence[Target]) -> int:
     """Tell customers of these crossings, once each, unless the points are gone meanwhile. Returns how many notices are new.
 
     Precondition: an open transaction. Running it twice is running it once.
@@ -80,30 +80,30 @@ async def tell_reached(scope: Scope, found: Sequence[Crossing], goals: Sequence[
     if not found:
         return 0
     await hold_all(scope, [crossing.customer_id for crossing in found])
-    by_id = {goal.id: goal for goal in goals}
+    by_id = {target.id: target for target in targets}
     async with db.connection(scope) as connection:
         status = await connection.execute(
             _TELL,
             scope.merchant_id,
             scope.at,
             [crossing.customer_id for crossing in found],
-            [crossing.goal_id for crossing in found],
+            [crossing.target_id for crossing in found],
             [crossing.position for crossing in found],
-            [by_id[crossing.goal_id].points for crossing in found],
-            [msgspec.json.encode(by_id[crossing.goal_id].names, order="sorted").decode() for crossing in found],
+            [by_id[crossing.target_id].points for crossing in found],
+            [msgspec.json.encode(by_id[crossing.target_id].names, order="sorted").decode() for crossing in found],
         )
     return int(status.rpartition(" ")[2])
 
 
 _TELL = f"""
     with fresh as (
-        select r.*, 'reward:' || r.goal_id || ':' || r.crossed as cause, a.version
+        select r.*, 'reward:' || r.target_id || ':' || r.crossed as cause, a.version
         from unnest($3::uuid[], $4::uuid[], $5::bigint[], $6::bigint[], $7::text[])
-            as r (customer_id, goal_id, crossed, cost, names)
+            as r (customer_id, target_id, crossed, cost, names)
         join points_accounts a on a.merchant_id = $1 and a.customer_id = r.customer_id
         where a.closed is null and a.balance >= r.cost and not exists (
             select from points_notices n
-            where n.merchant_id = $1 and n.customer_id = r.customer_id and n.cause = 'reward:' || r.goal_id || ':' || r.crossed
+            where n.merchant_id = $1 and n.customer_id = r.customer_id and n.cause = 'reward:' || r.target_id || ':' || r.crossed
         )
     ), told as (
         insert into points_notices (merchant_id, customer_id, position, number, kind, cause, payload, occurred_at)
@@ -111,9 +111,9 @@ _TELL = f"""
             coalesce((
                 select max(n.number) from points_notices n
                 where n.merchant_id = $1 and n.customer_id = f.customer_id and n.position = f.version
-            ), 0) + row_number() over (partition by f.customer_id order by f.cost, f.goal_id),
+            ), 0) + row_number() over (partition by f.customer_id order by f.cost, f.target_id),
             '{REACHABLE}', f.cause,
-            jsonb_build_object('reward_id', f.goal_id, 'points', f.cost, 'names', f.names::jsonb), $2
+            jsonb_build_object('reward_id', f.target_id, 'points', f.cost, 'names', f.names::jsonb), $2
         from fresh f
         returning customer_id, position, number
     )

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from domain import db, memberships, points
 from domain.memberships import Membership
-from domain.points import POINTS_MAX, Crossing, Goal
+from domain.points import POINTS_MAX, Crossing, Target
 from domain.rewards.queries import TAKEN, offered
 from domain.rewards.rules import Definition, Obstacle, RewardKind, RewardStatus, Standing, obstacles
 from domain.scope import Scope
@@ -26,15 +26,15 @@ async def tell(scope: Scope, changes: Sequence[tuple[UUID, int]]) -> int:
     now. Paying with points has a rate and no cost, and is not told. Returns how many notices are new.
     """
     open_ = await _open(scope)
-    goals = [Goal(reward_id, definition.points, definition.names) for reward_id, definition in open_.items()]
-    found = await points.crossings(scope, changes, goals)
+    targets = [Target(reward_id, definition.points, definition.names) for reward_id, definition in open_.items()]
+    found = await points.crossings(scope, changes, targets)
     limits = {
         reward_id: definition.limit_per_customer
         for reward_id, definition in open_.items()
         if definition.limit_per_customer is not None
     }
     over = await _over_limit(scope, found, limits) | await _not_for(scope, found, open_)
-    return await points.tell_reached(scope, [one for one in found if (one.customer_id, one.goal_id) not in over], goals)
+    return await points.tell_reached(scope, [one for one in found if (one.customer_id, one.target_id) not in over], targets)
 
 
 async def _open(scope: Scope) -> dict[UUID, Definition]:
@@ -50,22 +50,22 @@ async def _open(scope: Scope) -> dict[UUID, Definition]:
 
 async def _not_for(scope: Scope, found: Sequence[Crossing], open_: dict[UUID, Definition]) -> set[tuple[UUID, UUID]]:
     """The (customer, reward) pairs of which the reward is for another tier or segment."""
-    chosen = [one for one in found if open_[one.goal_id].tiers or open_[one.goal_id].segments]
+    chosen = [one for one in found if open_[one.target_id].tiers or open_[one.target_id].segments]
     if not chosen:
         return set()
     belonging = await memberships.of_customers(scope, {one.customer_id for one in chosen})
     return {
-        (one.customer_id, one.goal_id)
+        (one.customer_id, one.target_id)
         for one in chosen
         if obstacles(
-            open_[one.goal_id], RewardStatus.ACTIVE, None, Standing(POINTS_MAX, 0, belonging[one.customer_id]), scope.at
+            open_[one.target_id], RewardStatus.ACTIVE, None, Standing(POINTS_MAX, 0, belonging[one.customer_id]), scope.at
         )[0]
     }
 
 
 async def _over_limit(scope: Scope, found: Sequence[Crossing], limits: dict[UUID, int]) -> set[tuple[UUID, UUID]]:
     """The (customer, reward) pairs of which the customer has taken all that they may."""
-    limited = [crossing for crossing in found if crossing.goal_id in limits]
+    limited = [crossing for crossing in found if crossing.target_id in limits]
     if not limited:
         return set()
     async with db.connection(scope) as connection:
@@ -79,7 +79,7 @@ async def _over_limit(scope: Scope, found: Sequence[Crossing], limits: dict[UUID
             """,
             scope.merchant_id,
             [crossing.customer_id for crossing in limited],
-            [crossing.goal_id for crossing in limited],
+            [crossing.target_id for crossing in limited],
             list(TAKEN),
         )
     return {(row["customer_id"], row["reward_id"]) for row in rows if row["taken"] >= limits.get(row["reward_id"], POINTS_MAX)}

@@ -76,16 +76,16 @@ class _Root:
 
     # ---- discounts ----
 
-    def discountCodeBasicCreate(self, _: Any, basicCodeDiscount: Json) -> Json:  # noqa: N802, N803 -- Shopify's names
+    def discountCodeBasicCreate(self, _: Any, basicCodeDiscount: Json) -> Json:
         return self._create("basic", "basicCodeDiscount", basicCodeDiscount)
 
-    def discountCodeFreeShippingCreate(self, _: Any, freeShippingCodeDiscount: Json) -> Json:  # noqa: N802, N803
+    def discountCodeFreeShippingCreate(self, _: Any, freeShippingCodeDiscount: Json) -> Json:
         return self._create("shipping", "freeShippingCodeDiscount", freeShippingCodeDiscount)
 
-    def discountCodeAppCreate(self, _: Any, codeAppDiscount: Json) -> Json:  # noqa: N802, N803
+    def discountCodeAppCreate(self, _: Any, codeAppDiscount: Json) -> Json:
         return self._create("app", "codeAppDiscount", codeAppDiscount)
 
-    def discountAutomaticAppCreate(self, _: Any, automaticAppDiscount: Json) -> Json:  # noqa: N802, N803
+    def discountAutomaticAppCreate(self, _: Any, automaticAppDiscount: Json) -> Json:
         return self._create("automatic", "automaticAppDiscount", automaticAppDiscount)
 
     def _create(self, kind: str, argument: str, given: Json) -> Json:
@@ -118,17 +118,17 @@ class _Root:
             faults.append(_error([argument], "ACTIVE_PERIOD_OVERLAP", "At most 25 automatic discounts can be active."))
         return faults
 
-    def discountCodeDelete(self, _: Any, id: str) -> Json:  # noqa: N802
+    def discountCodeDelete(self, _: Any, id: str) -> Json:
         found = self._discount(id)
         if found is None:
             return {"deletedCodeDiscountId": None, "userErrors": [_error(["id"], "INVALID", "Code discount does not exist.")]}
         del self._shop.discounts[found.number]
         return {"deletedCodeDiscountId": id, "userErrors": []}
 
-    def discountCodeDeactivate(self, _: Any, id: str) -> Json:  # noqa: N802
+    def discountCodeDeactivate(self, _: Any, id: str) -> Json:
         return self._deactivate(id, "codeDiscountNode")
 
-    def discountAutomaticDeactivate(self, _: Any, id: str) -> Json:  # noqa: N802
+    def discountAutomaticDeactivate(self, _: Any, id: str) -> Json:
         return self._deactivate(id, "automaticDiscountNode")
 
     def _deactivate(self, id: str, name: str) -> Json:
@@ -138,11 +138,11 @@ class _Root:
         found.active = False
         return {name: self._node(found), "userErrors": []}
 
-    def codeDiscountNodeByCode(self, _: Any, code: str) -> Json | None:  # noqa: N802
+    def codeDiscountNodeByCode(self, _: Any, code: str) -> Json | None:
         found = self._shop.by_code(code)
         return None if found is None else self._node(found)
 
-    def discountNodes(self, _: Any, query: str = "", first: int = 10, **__: Any) -> Json:  # noqa: N802
+    def discountNodes(self, _: Any, query: str = "", first: int = 10, **__: Any) -> Json:
         """Of Shopify's search only `title:'…'`."""
         title = query.removeprefix("title:").strip("'\"")
         found = [one for one in self._shop.discounts.values() if title in one.title][:first]
@@ -166,7 +166,7 @@ class _Root:
 
     # ---- store credit ----
 
-    def storeCreditAccountCredit(self, _: Any, id: str, creditInput: Json) -> Json:  # noqa: N802, N803
+    def storeCreditAccountCredit(self, _: Any, id: str, creditInput: Json) -> Json:
         amount = creditInput["creditAmount"]
         if _number(id) not in self._shop.customers:
             refusal = _error(["id"], "OWNER_NOT_FOUND", "The owner does not exist.")
@@ -207,7 +207,7 @@ class _Root:
 
     # ---- metafields ----
 
-    def metafieldsSet(self, _: Any, metafields: list[Json]) -> Json:  # noqa: N802
+    def metafieldsSet(self, _: Any, metafields: list[Json]) -> Json:
         """Atomic, at most 25, with compare-and-set where a digest is given (null means: must not exist yet)."""
         errors = []
         if len(metafields) > METAFIELDS_MAX:
@@ -240,7 +240,7 @@ class _Root:
 
     # ---- bulk operations ----
 
-    def bulkOperationRunQuery(self, _: Any, query: str, groupObjects: bool) -> Json:  # noqa: N802, N803
+    def bulkOperationRunQuery(self, _: Any, query: str, groupObjects: bool) -> Json:
         """Without groupObjects Shopify gives the children in any order, which nobody here asks for."""
         made = bulk.run(schema(), self._shop, query) if groupObjects else "Not grouped."
         if isinstance(made, str):
@@ -248,7 +248,7 @@ class _Root:
         self._shop.bulk[_number(made.id)] = made
         return {"bulkOperation": {"id": made.id}, "userErrors": []}
 
-    def bulkOperation(self, _: Any, id: str) -> Json | None:  # noqa: N802
+    def bulkOperation(self, _: Any, id: str) -> Json | None:
         found = self._shop.bulk.get(_number(id))
         return None if found is None else found.look(self._address)
 
@@ -269,17 +269,17 @@ class _Root:
             "ianaTimezone": "America/New_York",
         }
 
-    def webhookSubscriptions(self, _: Any, **__: Any) -> Json:  # noqa: N802
+    def webhookSubscriptions(self, _: Any, **__: Any) -> Json:
         return {"nodes": self._shop.subscriptions, "pageInfo": {"hasNextPage": False, "endCursor": None}}
 
-    def webhookSubscriptionCreate(self, _: Any, topic: str, webhookSubscription: Json) -> Json:  # noqa: N802, N803
+    def webhookSubscriptionCreate(self, _: Any, topic: str, webhookSubscription: Json) -> Json:
         made = {"id": f"gid://shopify/WebhookSubscription/{next(self._shop.numbers)}", "topic": topic, "failures": 0}
         if self._is_taken(topic, webhookSubscription["uri"], made["id"]):
             return {"webhookSubscription": None, "userErrors": [_TAKEN]}
         self._shop.subscriptions.append(made | _subscription(webhookSubscription))
         return {"webhookSubscription": self._shop.subscriptions[-1], "userErrors": []}
 
-    def webhookSubscriptionUpdate(self, _: Any, id: str, webhookSubscription: Json) -> Json:  # noqa: N802, N803
+    def webhookSubscriptionUpdate(self, _: Any, id: str, webhookSubscription: Json) -> Json:
         for kept in self._shop.subscriptions:
             if kept["id"] == id:
                 if self._is_taken(kept["topic"], webhookSubscription["uri"], id):
@@ -288,7 +288,7 @@ class _Root:
                 return {"webhookSubscription": kept, "userErrors": []}
         return {"webhookSubscription": None, "userErrors": [{"field": ["id"], "message": "Could not find the subscription"}]}
 
-    def webhookSubscriptionDelete(self, _: Any, id: str) -> Json:  # noqa: N802
+    def webhookSubscriptionDelete(self, _: Any, id: str) -> Json:
         kept = [one for one in self._shop.subscriptions if one["id"] != id]
         gone = len(kept) < len(self._shop.subscriptions)
         self._shop.subscriptions[:] = kept
