@@ -121,7 +121,13 @@ class Database:
         return await asyncpg.connect(
             self._url,
             connection_class=TenantConnection,
-            server_settings={"role": APPLICATION_ROLE, "application_name": "loyalnest", "jit": "off"},
+            server_settings={
+                "role": APPLICATION_ROLE,
+                "application_name": "loyalnest",
+                "jit": "off",
+                # Every row is found by its merchant and a key (docs/adr/0025).
+                "enable_seqscan": "off",
+            },
         )
 
 

@@ -22,6 +22,15 @@ CLIENT_ID = "test-client-id"
 CLIENT_SECRET = "test-client-secret-0123456789abcdef"
 PREVIOUS_SECRET = "test-previous-secret-0123456789abcd"
 
+STILL = """
+    do $$ declare one regclass; begin
+        for one in select oid from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace loop
+            execute format('alter table %s set (autovacuum_enabled = off)', one);
+        end loop;
+    end $$
+"""
+"""No statistics are gathered but by who asks for them, so that the planner's choices do not hang on when autovacuum came by."""
+
 _made: dict[str, str] = {}
 
 
@@ -56,6 +65,7 @@ def pytest_configure(config: pytest.Config) -> None:
     from migrations.run import migrate  # noqa: PLC0415
 
     asyncio.run(migrate(os.environ["DATABASE_URL"]))
+    asyncio.run(_execute(os.environ["DATABASE_URL"], STILL))
 
 
 def pytest_unconfigure() -> None:

@@ -46,7 +46,7 @@ _INSERT = f"insert into action_claims (merchant_id, {_NAMES}) select $1, {_VALUE
 _SETS = ", ".join(f"{name} = n.{name}{'::bigint[]' if name == 'lots' else ''}" for name in list(_TYPES)[2:])
 _UPDATE = f"""
     update action_claims c set {_SETS} from unnest({_ARRAYS}) as n ({_NAMES})
-    where c.merchant_id = $1 and c.kind = n.kind and c.key = n.key
+    where c.merchant_id = $1 and c.key = any ($3) and c.kind = n.kind and c.key = n.key
 """
 _SELECT = f"select {_NAMES} from action_claims where merchant_id = $1"
 

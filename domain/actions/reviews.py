@@ -272,7 +272,7 @@ async def settle_reviews(scope: Scope, limit: int) -> int:
             """
             update reviews r set due_at = null, customer_id = n.customer_id
             from unnest($2::text[], $3::text[], $4::uuid[]) as n (provider, review_id, customer_id)
-            where r.merchant_id = $1 and r.provider = n.provider and r.review_id = n.review_id
+            where r.merchant_id = $1 and r.review_id = any ($3) and r.provider = n.provider and r.review_id = n.review_id
             """,
             scope.merchant_id,
             [row["provider"] for row in rows],

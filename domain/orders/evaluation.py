@@ -80,7 +80,7 @@ async def before(scope: Scope, asked: Sequence[tuple[UUID, int, datetime, str]])
                 )
             from unnest($2::uuid[], $3::bigint[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[]) with ordinality
                 as n (customer_id, shopify_id, created_at, day_from, day_until, place)
-            join customers c on c.merchant_id = $1 and c.id = n.customer_id
+            join customers c on c.merchant_id = $1 and c.id = any ($2) and c.id = n.customer_id
             order by n.place
             """,
             scope.merchant_id,

@@ -160,7 +160,8 @@ _INSERT = f"insert into orders (merchant_id, {_NAMES}) select $1, {_VALUES} from
 _SETS = ", ".join(f"{name} = n.{name}{'::bigint[]' if name == 'lots' else ''}" for name, _ in _COLUMNS[1:])
 _UPDATE = f"""
     update orders o set {_SETS}
-    from unnest({_ARRAYS}) as n ({_NAMES}) where o.merchant_id = $1 and o.shopify_id = n.shopify_id
+    from unnest({_ARRAYS}) as n ({_NAMES})
+    where o.merchant_id = $1 and o.shopify_id = any ($2) and o.shopify_id = n.shopify_id
 """
 
 

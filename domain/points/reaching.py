@@ -43,24 +43,32 @@ async def crossings(scope: Scope, changes: Sequence[tuple[UUID, int]], targets: 
     async with db.connection(scope) as connection:
         rows = await connection.fetch(
             """
+            with recursive together as (
+                select n.customer_id, a.balance, e.*
+                from unnest($2::uuid[], $3::bigint[]) as n (customer_id, version)
+                join points_accounts a on a.merchant_id = $1 and a.customer_id = any ($2) and a.customer_id = n.customer_id
+                    and a.closed is null
+                cross join lateral (
+                    select e.position, e.type, e.points, e.balance_after, e.occurred_at from points_transactions e
+                    where e.merchant_id = $1 and e.customer_id = n.customer_id and e.position = n.version
+                    offset 0
+                ) e
+                union all
+                -- One entry further back by its whole key; the offset keeps the planner from another way.
+                select t.customer_id, t.balance, e.*
+                from together t
+                cross join lateral (
+                    select e.position, e.type, e.points, e.balance_after, e.occurred_at from points_transactions e
+                    where e.merchant_id = $1 and e.customer_id = t.customer_id and e.position = t.position - 1
+                        and e.occurred_at = t.occurred_at
+                    offset 0
+                ) e
+            )
             select distinct on (t.customer_id, g.id) t.customer_id, g.id, t.position
-            from unnest($2::uuid[], $3::bigint[]) as n (customer_id, version)
-            join points_accounts a on a.merchant_id = $1 and a.customer_id = n.customer_id and a.closed is null
-            join points_transactions e on e.merchant_id = $1 and e.customer_id = n.customer_id and e.position = n.version
-            cross join lateral (
-                -- By itself, which the offset keeps so, and between two positions of the key: joined to the others it was planned
-                -- as a scan of all that the customer has ever had.
-                select b.customer_id, b.position, b.points, b.balance_after from points_transactions b
-                where b.merchant_id = $1 and b.customer_id = n.customer_id and b.points > 0 and b.type <> 'merge'
-                    and b.position <= n.version and b.position > (
-                        select coalesce(max(c.position), 0) from points_transactions c
-                        where c.merchant_id = $1 and c.customer_id = n.customer_id and c.position < n.version
-                            and c.occurred_at <> e.occurred_at
-                    )
-                offset 0
-            ) t
+            from together t
             join unnest($4::uuid[], $5::bigint[]) as g (id, cost)
-                on t.balance_after - t.points < g.cost and g.cost <= t.balance_after and g.cost <= a.balance
+                on t.balance_after - t.points < g.cost and g.cost <= t.balance_after and g.cost <= t.balance
+            where t.points > 0 and t.type <> 'merge'
             order by t.customer_id, g.id, t.position desc
             """,
             scope.merchant_id,

@@ -165,7 +165,7 @@ async def written(scope: Scope, done: Sequence[tuple[UUID, int, str]]) -> None:
             update standings s set written = greatest(s.written, n.wanted), digest = n.digest, attempts = 0,
                 due_at = case when s.wanted = n.wanted then null else $5::timestamptz end
             from unnest($2::uuid[], $3::bigint[], $4::text[]) as n (customer_id, wanted, digest)
-            where s.merchant_id = $1 and s.customer_id = n.customer_id
+            where s.merchant_id = $1 and s.customer_id = any ($2) and s.customer_id = n.customer_id
             """,
             scope.merchant_id,
             [one[0] for one in done],

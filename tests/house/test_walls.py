@@ -14,6 +14,7 @@ import workers.due
 from domain import db
 from domain.db import Database, TenantConnection
 from domain.settings import settings
+from integrations.shopify import tokens
 from tests.house.full_shop import Full, fill
 from tests.house.source import ROOMS, modules, place, tree
 from tests.house.test_catalog import TENANT_TABLES, contents
@@ -222,11 +223,14 @@ def test_every_job_is_tried() -> None:
 
 
 @pytest.mark.parametrize("name", JOBS)
-async def test_a_job_for_one_merchant_changes_nothing_of_anothers(application: object, owner: Connection, name: str) -> None:
+async def test_a_job_for_one_merchant_changes_nothing_of_anothers(
+    application: object, owner: Connection, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     one, other = await fill(await open_shop(application), "rowan"), await fill(await open_shop(application), "hazel")
     before = {table: await contents(owner, table, other.shop.merchant.id) for table in sorted(TENANT_TABLES)}
     run: Any = broker.get_actor(name).fn.__wrapped__
-    # Shopify is nowhere, so that what needs it fails, and is left for another time.
+    # Shopify is nowhere, so that what needs it fails, and is left for another time. There is no use in being patient with it.
+    monkeypatch.setattr(tokens, "PATIENCE_S", 0.2)
     with suppress(Exception):
         async with asyncio.timeout(60):
             await run(str(one.shop.merchant.id))
