@@ -3,8 +3,10 @@
 import asyncio
 import os
 import secrets
+import subprocess
+import sys
 from base64 import b64encode
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,11 +44,9 @@ def pytest_configure(config: pytest.Config) -> None:
         # The same draws in every run, and no deadlines: a busy machine is slow, and not wrong.
         settings.load_profile("ci")
     running = servers.ensure(ROOT / ".loyalnest" / "test")
-    name = f"loyalnest_test_{os.getpid()}_{secrets.token_hex(3)}"
-    asyncio.run(_execute(running.database_url, f"create database {name}"))
-    _made.update(server=running.database_url, name=name)
+    _made.update(server=running.database_url, name=f"loyalnest_test_{os.getpid()}_{secrets.token_hex(3)}")
     os.environ.update(
-        DATABASE_URL=f"{running.database_url.rpartition('/')[0]}/{name}",
+        DATABASE_URL=f"{running.database_url.rpartition('/')[0]}/{_made['name']}",
         # A database of its own there too, so that the workers of two runs do not take each other's messages.
         REDIS_URL=f"{running.redis_url.rpartition('/')[0]}/{1 + secrets.randbelow(15)}",
         LOYALNEST_ENVIRONMENT="development",
@@ -62,17 +62,46 @@ def pytest_configure(config: pytest.Config) -> None:
         LOYALNEST_SHOPIFY_URL="http://shopify.test/{shop}",
         LOYALNEST_PUBLIC_URL="http://loyalnest.test",
     )
-    from migrations.run import migrate  # noqa: PLC0415
+    _make(os.environ["DATABASE_URL"])
 
-    asyncio.run(migrate(os.environ["DATABASE_URL"]))
-    asyncio.run(_execute(os.environ["DATABASE_URL"], STILL))
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those with real processes first: their workers work off what is due at any merchant, and other tests leave thousands."""
+    items.sort(key=lambda item: "e2e" not in item.path.parts)
 
 
 def pytest_unconfigure() -> None:
     """Drop this run's database; the servers stay for the next run."""
     if _made:
-        asyncio.run(_execute(_made["server"], f"drop database if exists {_made['name']} with (force)"))
+        _drop(_made["name"])
         _made.clear()
+
+
+@pytest.fixture
+def database() -> Iterator[str]:
+    """The address of a database without anything of other tests, for processes that work off all that is there."""
+    url = f"{os.environ['DATABASE_URL']}_{secrets.token_hex(3)}"
+    _make(url)
+    yield url
+    _drop(url.rpartition("/")[2])
+
+
+def _make(url: str) -> None:
+    asyncio.run(_execute(_made["server"], f"create database {url.rpartition('/')[2]}"))
+    # By a process of its own, because Piccolo's engine belongs to one database for as long as a process lives.
+    migrated = subprocess.run(
+        [sys.executable, "-m", "migrations.run"],
+        cwd=ROOT,
+        env=os.environ | {"DATABASE_URL": url},
+        check=False,
+        capture_output=True,
+    )
+    assert migrated.returncode == 0, migrated.stderr.decode()
+    asyncio.run(_execute(url, STILL))
+
+
+def _drop(name: str) -> None:
+    asyncio.run(_execute(_made["server"], f"drop database if exists {name} with (force)"))
 
 
 async def _execute(url: str, statement: str) -> None:

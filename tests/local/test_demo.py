@@ -214,12 +214,16 @@ def test_without_a_running_loyalnest_it_says_what_to_do(tmp_path: Path) -> None:
         demo(1, path=tmp_path / "demo.json")
 
 
-def test_the_whole_demo(tmp_path: Path) -> None:
+def test_the_whole_demo(tmp_path: Path, database: str) -> None:
     place = tmp_path / "demo.json"
     with running() as application:
+        application.environment["DATABASE_URL"] = database
         # Redis databases are shared by all test runs on a machine, and workers of another run would take our messages.
         application.environment["REDIS_URL"] = f"{os.environ['REDIS_URL'].rpartition('/')[0]}/{application.port % 15 + 1}"
-        place.write_text(subprocess.check_output([sys.executable, "-c", SEED, application.url], cwd=ROOT, text=True))
+        seeded = subprocess.check_output(
+            [sys.executable, "-c", SEED, application.url], cwd=ROOT, env=application.environment, text=True
+        )
+        place.write_text(seeded)
         application.start("api")
         application.start("workers")
         asyncio.run(application.ready())
