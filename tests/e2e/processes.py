@@ -18,6 +18,12 @@ import websockets
 
 from tests.conftest import ROOT
 
+SEED = """
+import asyncio, json, os, sys
+from local.seed import seed
+print(json.dumps(asyncio.run(seed(os.environ["DATABASE_URL"], sys.argv[1]))))
+"""
+
 PATIENCE_S = 120
 """How long a wait may take before a test fails: no test measures time, it only must end."""
 
@@ -43,6 +49,11 @@ class Running:
     def url(self) -> str:
         """Where the API is."""
         return f"http://127.0.0.1:{self.port}"
+
+    def seed(self) -> str:
+        """Make the demo merchants, and return what `./dev.sh up` writes into demo.json."""
+        seeded = [sys.executable, "-c", SEED, self.url]
+        return subprocess.check_output(seeded, cwd=ROOT, env=self.environment, text=True)
 
     def start(self, module: str) -> None:
         """Start `python -m module`."""

@@ -23,11 +23,6 @@ from local.errors import LocalError
 from tests.conftest import ROOT
 from tests.e2e.processes import running
 
-SEED = """
-import asyncio, json, os, sys
-from local.seed import seed
-print(json.dumps(asyncio.run(seed(os.environ["DATABASE_URL"], sys.argv[1]))))
-"""
 PLAY = """
 import signal, sys
 from pathlib import Path
@@ -220,10 +215,7 @@ def test_the_whole_demo(tmp_path: Path, database: str) -> None:
         application.environment["DATABASE_URL"] = database
         # Redis databases are shared by all test runs on a machine, and workers of another run would take our messages.
         application.environment["REDIS_URL"] = f"{os.environ['REDIS_URL'].rpartition('/')[0]}/{application.port % 15 + 1}"
-        seeded = subprocess.check_output(
-            [sys.executable, "-c", SEED, application.url], cwd=ROOT, env=application.environment, text=True
-        )
-        place.write_text(seeded)
+        place.write_text(application.seed())
         application.start("api")
         application.start("workers")
         asyncio.run(application.ready())
