@@ -15,7 +15,9 @@ from benches.stand import program
 from domain import db, scope
 from domain.db import APPLICATION_ROLE, DISPATCHER_ROLE
 
-LOOK_S = 0.01
+LOOK_S = 0.03
+"""Looking takes time from those who are looked at: a hundred looks a second took them a twentieth of a core."""
+
 PATIENCE_S = 180
 
 _STORE = """
@@ -88,16 +90,18 @@ async def check(database_url: str, merchant_id: UUID, first: int, number: int) -
     connection = await asyncpg.connect(database_url, server_settings={"role": APPLICATION_ROLE, "app.merchant": str(merchant_id)})
     try:
         booked = await connection.fetchval(
-            """
-            select count(*) from orders o join points_transactions t
-                on t.merchant_id = o.merchant_id and t.source = 'order' and t.external_id = o.shopify_id::text
-            where o.merchant_id = $1 and o.shopify_id >= $2 and o.shopify_id < $3 and o.posted_points > 0
-            """,
+            "select count(*) from orders where merchant_id = $1 and shopify_id >= $2 and shopify_id < $3 and posted_points > 0",
             merchant_id,
             first,
             first + number,
         )
+        # By its key, and not joined to the orders: that was planned by statistics from before the round, and ran for minutes.
+        posted = await connection.fetchval(
+            "select count(*) from points_transactions where merchant_id = $1 and source = 'order' and external_id = any ($2)",
+            merchant_id,
+            [str(order) for order in range(first, first + number)],
+        )
     finally:
         await connection.close()
-    if booked != number:
-        raise RuntimeError(f"{booked} of {number} orders are booked")
+    if (booked, posted) != (number, number):
+        raise RuntimeError(f"{booked} of {number} orders are booked, by {posted} entries")

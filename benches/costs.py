@@ -7,6 +7,7 @@ server process has run. Processor time, unlike the clock's, says nearly the same
 import contextlib
 import importlib
 import inspect
+import logging
 import os
 import re
 import signal
@@ -18,6 +19,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 from uuid import UUID
+
+import structlog
 
 from benches import backlog, report
 from benches.backlog import tidy
@@ -152,6 +155,8 @@ def _module(file: str) -> str | None:
 async def measure(here: Stand, customers: int, orders: int) -> dict[str, Costs]:
     """Measure and print, in microseconds of processor time: orders in batches, orders one by one, awards one by one."""
     db.TenantConnection = MeteredConnection
+    # A line for each delivery would stand between the tables.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     signal.signal(signal.SIGPROF, _meter.sample)
     # It runs all the time: started anew for each award, it would never come to its end.
     signal.setitimer(signal.ITIMER_PROF, SAMPLE_S, SAMPLE_S)

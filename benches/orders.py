@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import itertools
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from domain.merchants import Merchant
 
 BATCH = 500
 WORKERS = (1, 2)
+SHOPS = (1, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,10 +173,11 @@ def measure_award(here: Stand, shops: Shops, size: Size) -> dict[str, Any]:
         rates: Rates = defaultdict(list)
         script = pgbench.award_script(shops.sample, size.customers, kind)
         asyncio.run(backlog.tidy(here.database_url))
-        for _ in range(size.rounds):
+        # Short rounds and twice as many: what else the machine does falls on a pair more evenly, and one bad round weighs less.
+        for _ in range(2 * size.rounds):
             for clients in size.clients:
                 rates[f"pgbench {clients}"].append(
-                    pgbench.run(here.database_url, merchant_id, script, clients, seconds=size.seconds)
+                    pgbench.run(here.database_url, merchant_id, script, clients, seconds=size.seconds / 2)
                 )
                 rates[f"award {clients}"].append(_award(awarding, [merchant_id], size, kind, clients, 1))
             for processes in WORKERS:
@@ -186,7 +189,7 @@ def measure_award(here: Stand, shops: Shops, size: Size) -> dict[str, Any]:
 
 def _award(awarding: Awarding, merchant_ids: list[UUID], size: Size, kind: str, connections: int, batch: int) -> float:
     return awarding.run(
-        merchant_ids, customers=size.customers, kind=kind, connections=connections, batch=batch, seconds=size.seconds
+        merchant_ids, customers=size.customers, kind=kind, connections=connections, batch=batch, seconds=size.seconds / 2
     )
 
 
@@ -198,19 +201,19 @@ def _show_award(kind: str, size: Size, rates: Rates) -> None:
             report.spread(rates[f"award {clients}"]),
             _whole(median(rates[f"pgbench {clients}"])),
             report.spread(rates[f"pgbench {clients}"]),
-            f"{median(rates[f'award {clients}']) / median(rates[f'pgbench {clients}']):.2f}",
+            report.ratio(rates[f"award {clients}"], rates[f"pgbench {clients}"]),
         ]
         for clients in size.clients
     ]
-    best = max(median(rates[f"pgbench {clients}"]) for clients in size.clients)
+    best = _best_single(size, rates)
     rows += [
         [
             f"batches of {BATCH}, {processes} process{'es' if processes > 1 else ''}",
             _whole(median(rates[f"batches {processes}"])),
             report.spread(rates[f"batches {processes}"]),
-            _whole(best),
+            _whole(median(best)),
             "best",
-            f"{median(rates[f'batches {processes}']) / best:.2f}",
+            report.ratio(rates[f"batches {processes}"], best),
         ]
         for processes in WORKERS
     ]
@@ -220,6 +223,11 @@ def _show_award(kind: str, size: Size, rates: Rates) -> None:
         rows,
         "points.post in one process on asyncpg, beside one prepared statement. Each process of batches has a shop of its own.",
     )
+
+
+def _best_single(size: Size, rates: Rates) -> list[float]:
+    """Of each round the best of pgbench, whatever the number of its clients."""
+    return [max(rounds) for rounds in zip(*(rates[f"pgbench {clients}"] for clients in size.clients), strict=True)]
 
 
 def measure_backlog(here: Stand, shops: Shops, size: Size) -> dict[str, Any]:
@@ -233,9 +241,10 @@ def measure_backlog(here: Stand, shops: Shops, size: Size) -> dict[str, Any]:
             for clients in size.clients:
                 first += 10**9
                 rates[f"pgbench {clients}"].append(_peer_backlog(here, shops, size, kind, first, clients))
-            for processes in WORKERS:
+            for number, processes in itertools.product(SHOPS, WORKERS):
                 first += 10**9
-                rates[f"workers {processes}"].append(_work_off(here, shops, size, kind, first, processes))
+                rate = _work_off(here, shops.ids[:number], size, kind, first, processes)
+                rates[f"shops {number}, workers {processes}"].append(rate)
         _show_backlog(kind, size, rates)
         found[kind] = rates
     return found
@@ -252,19 +261,19 @@ def _peer_backlog(here: Stand, shops: Shops, size: Size, kind: str, first: int, 
     return rate
 
 
-def _work_off(here: Stand, shops: Shops, size: Size, kind: str, first: int, processes: int) -> float:
-    """Orders per second from the ring to the last commit, half of the backlog in each shop."""
-    half = size.backlog // 2
+def _work_off(here: Stand, merchant_ids: list[UUID], size: Size, kind: str, first: int, processes: int) -> float:
+    """Orders per second from the ring to the last commit, an equal part of the backlog in each shop."""
+    part = size.backlog // len(merchant_ids)
     with backlog.workers(processes):
         # A few deliveries first: connections, caches and code are warm when the backlog comes.
-        asyncio.run(_store(here, shops.ids, kind, size.customers, first, 2 * BATCH))
-        backlog.ring(shops.ids, times=processes)
+        asyncio.run(_store(here, merchant_ids, kind, size.customers, first, 2 * BATCH))
+        backlog.ring(merchant_ids, times=processes)
         asyncio.run(backlog.until_empty(here.database_url))
-        asyncio.run(_store(here, shops.ids, kind, size.customers, first + 10**6, half))
-        began, ended = asyncio.run(_timed_work(here, shops.ids))
-    for merchant_id in shops.ids:
-        asyncio.run(backlog.check(here.database_url, merchant_id, first + 10**6, half))
-    return 2 * half / (ended - began)
+        asyncio.run(_store(here, merchant_ids, kind, size.customers, first + 10**6, part))
+        began, ended = asyncio.run(_timed_work(here, merchant_ids))
+    for merchant_id in merchant_ids:
+        asyncio.run(backlog.check(here.database_url, merchant_id, first + 10**6, part))
+    return len(merchant_ids) * part / (ended - began)
 
 
 async def _timed_work(here: Stand, merchant_ids: list[UUID]) -> tuple[float, float]:
@@ -291,26 +300,14 @@ async def _empty_outbox(database_url: str) -> None:
 
 
 def _show_backlog(kind: str, size: Size, rates: Rates) -> None:
-    best = max(median(rates[f"pgbench {clients}"]) for clients in size.clients)
+    best = _best_single(size, rates)
+    names = {f"pgbench {clients}": f"pgbench, one delivery a statement, {clients} clients" for clients in size.clients} | {
+        f"shops {number}, workers {processes}": f"{_count(number, 'shop')}, {_count(processes, 'worker')}"
+        for number, processes in itertools.product(SHOPS, WORKERS)
+    }
     rows = [
-        [
-            f"pgbench, one delivery a statement, {clients} clients",
-            _whole(middle := median(rates[name])),
-            report.spread(rates[name]),
-            f"{middle / best:.2f}",
-        ]
-        for clients in size.clients
-        for name in (f"pgbench {clients}",)
-    ]
-    rows += [
-        [
-            f"{processes} worker process{'es' if processes > 1 else ''}",
-            _whole(middle := median(rates[name])),
-            report.spread(rates[name]),
-            f"{middle / best:.2f}",
-        ]
-        for processes in WORKERS
-        for name in (f"workers {processes}",)
+        [title, _whole(median(rates[name])), report.spread(rates[name]), report.ratio(rates[name], best)]
+        for name, title in names.items()
     ]
     report.show(
         f"Backlog of {size.backlog:,} stored deliveries; {kind}, {size.customers:,} customers",
@@ -319,6 +316,10 @@ def _show_backlog(kind: str, size: Size, rates: Rates) -> None:
         f"Order, ledger, account, outbox and inbox. Workers take {BATCH} at a time, parse, evaluate and explain every order, and "
         "relay its event; pgbench writes constants.",
     )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' if number > 1 else ''}"
 
 
 def _whole(rate: float) -> str:

@@ -30,6 +30,15 @@ def spread(values: Sequence[float]) -> str:
     return f"−{(1 - min(values) / middle) * 100:.0f} % +{(max(values) / middle - 1) * 100:.0f} %"
 
 
+def ratio(values: Sequence[float], peers: Sequence[float]) -> str:
+    """How often a variant reached its peer: the median over the rounds, and the lowest and the highest, such as 0.66 (0.60–0.78).
+
+    Each round is compared with itself, because a machine that others use is seldom as fast in the next one.
+    """
+    ratios = [value / peer for value, peer in zip(values, peers, strict=True)]
+    return f"{median(ratios):.2f} ({min(ratios):.2f}–{max(ratios):.2f})"
+
+
 async def facts(database_url: str) -> dict[str, str]:
     """What a figure depends on: the processor, the server's version and durability, and what one commit costs the disk."""
     connection = await asyncpg.connect(database_url)
