@@ -70,10 +70,20 @@ async def _drain(within: Scope, kind: Kind) -> bool:
             # Something in the batch is broken: go one by one, so that only that one is set aside.
             limit = 1
             continue
+        if worked.size == BATCH:
+            await _call_for_help(now)
         await relay(now)
         woken += worked.woken
         if worked.size < limit:
             return woken > 0
+
+
+async def _call_for_help(within: Scope) -> None:
+    """Ring once more after a whole batch: there is a backlog, and whoever is not at it takes the next batch of it.
+
+    A message is taken by one process alone, and all that wait often by the same one: the others would have nothing to do.
+    """
+    await asyncio.to_thread(work_off_inbox.send, str(within.merchant_id))
 
 
 @dataclass(frozen=True, slots=True)

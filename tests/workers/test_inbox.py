@@ -17,7 +17,7 @@ from tests.shop import NOON, Shop, order, rate
 from workers import inbox as inbox_module
 from workers import relay as relay_module
 from workers import sweeper
-from workers.inbox import work_off, work_off_alone
+from workers.inbox import work_off, work_off_alone, work_off_inbox
 from workers.relay import relay
 
 
@@ -81,6 +81,23 @@ async def test_who_rings_while_a_job_is_at_it_makes_that_one_look_again(shop: Sh
     await shop.deliver("orders/create", order(customer=customer.shopify_id))
     await work_off_alone(shop.scope())
     assert await shop.balance(customer.id) == (2000, 0)
+
+
+async def test_a_backlog_calls_for_help_and_a_few_deliveries_do_not(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    await shop.publish(rate(10))
+    customer = await shop.customer()
+    called: list[str] = []
+    monkeypatch.setattr(inbox_module, "BATCH", 3)
+    monkeypatch.setattr(work_off_inbox, "send", called.append)
+    for _ in range(2):
+        await shop.deliver("orders/create", order(customer=customer.shopify_id))
+    await work_off_alone(shop.scope())
+    assert called == [], "one job can do that"
+    for _ in range(7):
+        await shop.deliver("orders/create", order(customer=customer.shopify_id))
+    await work_off_alone(shop.scope())
+    assert called == [str(shop.merchant.id)] * 2, "after each whole batch"
+    assert await shop.balance(customer.id) == (9000, 0)
 
 
 async def test_a_job_that_fails_leaves_the_inbox_to_the_next_ring(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
