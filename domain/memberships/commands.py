@@ -16,21 +16,23 @@ CHANGED = "membership.changed"
 
 
 async def set_tier(scope: Scope, *, customer_id: UUID, tier: str | None) -> None:
-    """Put a customer into a tier, or into none; audited. Where they are in it already, nothing changes.
+    """Put a customer into a tier, or into none; audited. Where that was said of them already, nothing changes.
+
+    A tier that they only have by a merge becomes their own when it is said again: undoing the merge does not take it.
 
     Precondition: an open transaction. Refusals: HANDLE_INVALID, NOT_FOUND, ACCOUNT_CLOSED for who was deleted, erased, or merged
     into another, who is the one to name then.
     """
     if tier is not None:
         check(tier, ("tier",))
-    before = await _hold(scope, customer_id)
-    if tier == before.tier:
+    before, own = await _hold(scope, customer_id)
+    if tier == before.tier == own.tier:
         return
     await _change(scope, customer_id, "tier", before.tier, tier)
 
 
 async def set_segments(scope: Scope, *, customer_id: UUID, segments: Sequence[str]) -> None:
-    """Make these, and no others, the segments of a customer; audited. Where they are that already, nothing changes.
+    """Make these, and no others, the segments of a customer; audited. Where that was said of them already, nothing changes.
 
     Precondition: an open transaction. Refusals: TOO_MANY, and those of `set_tier`.
     """
@@ -39,8 +41,8 @@ async def set_segments(scope: Scope, *, customer_id: UUID, segments: Sequence[st
         check(segment, ("segments",))
     if len(wanted) > SEGMENTS_MAX:
         raise DomainError(f"A customer is in at most {SEGMENTS_MAX} segments.", field=("segments",), code=Code.TOO_MANY)
-    before = await _hold(scope, customer_id)
-    if tuple(wanted) == before.segments:
+    before, own = await _hold(scope, customer_id)
+    if tuple(wanted) == before.segments == own.segments:
         return
     await _change(scope, customer_id, "segments", before.segments, wanted)
 
@@ -67,8 +69,11 @@ async def turn(scope: Scope, gone_id: UUID, others: Collection[UUID]) -> None:
         await _tell(scope, row["customer_id"], row["revision"])
 
 
-async def _hold(scope: Scope, customer_id: UUID) -> Membership:
-    """Lock what is said of a customer, and tell what they belong to. Until the transaction ends they are not merged either."""
+async def _hold(scope: Scope, customer_id: UUID) -> tuple[Membership, Membership]:
+    """Lock what is said of a customer. Returns what they belong to, merges included, and what was said of themselves.
+
+    Until the transaction ends they are not merged either.
+    """
     standing = (await customers.standing(scope, [customer_id])).get(customer_id)
     if standing is None:
         raise NotFound("There is no such customer.", field=("customerId",))
@@ -80,10 +85,14 @@ async def _hold(scope: Scope, customer_id: UUID) -> Membership:
             scope.merchant_id,
             customer_id,
         )
-        await connection.execute(
-            "select from memberships where merchant_id = $1 and customer_id = $2 for update", scope.merchant_id, customer_id
+        own = await connection.fetchrow(
+            "select tier, segments, revision from memberships where merchant_id = $1 and customer_id = $2 for update",
+            scope.merchant_id,
+            customer_id,
         )
-    return await only(scope, customer_id)
+    assert own is not None, "the row was inserted above"
+    said = Membership(own["tier"], tuple(sorted(own["segments"])), own["revision"])
+    return await only(scope, customer_id), said
 
 
 async def _change(scope: Scope, customer_id: UUID, what: Literal["tier", "segments"], before: object, after: object) -> None:

@@ -134,6 +134,21 @@ async def test_a_merge_keeps_the_own_tier_and_unites_the_segments(shop: Shop) ->
     assert set((await changes(shop))[-2:]) == {str(gone.id), str(kept.id)}
 
 
+async def test_what_came_by_a_merge_and_is_said_again_stays_when_it_is_undone(shop: Shop) -> None:
+    gone, kept = await shop.customer(), await shop.customer()
+    await tier(shop, gone.id, "gold")
+    await segments(shop, gone.id, "a", "b")
+    await merge(shop, gone, kept)
+    said = len(await changes(shop))
+    for _ in range(2):
+        # The second time it is their own already, and nothing changes.
+        await tier(shop, kept.id, "gold")
+        await segments(shop, kept.id, "b", "a")
+    assert len(await changes(shop)) == said + 2
+    await undo(shop, gone)
+    assert await of(shop, kept) == await of(shop, gone) == ("gold", ("a", "b"))
+
+
 async def test_of_several_merges_the_first_counts(shop: Shop) -> None:
     first, second, inner, kept = [await shop.customer() for _ in range(4)]
     await tier(shop, inner.id, "bronze")
