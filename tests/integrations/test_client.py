@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import redis.asyncio
@@ -13,7 +14,9 @@ from domain import installations
 from domain.settings import settings
 from integrations.shopify import NotInstalled, Refused, Shopify, Throttled, Unanswered
 from integrations.shopify import client as client_module
+from integrations.shopify import throttle as throttle_module
 from integrations.shopify.breaker import FAILURES_MAX, PAUSE_S, Breaker, CircuitOpen
+from integrations.shopify.throttle import Status, Throttle, _keys
 from integrations.shopify.tokens import token
 from local.shopify_stand_in.faults import Fault, Kind
 from tests.shop import Shop
@@ -148,6 +151,63 @@ async def test_steady_load_is_never_throttled(here: Beside) -> None:
     # Most of it had to flow in meanwhile, and was waited for.
     assert bucket.spent > 3 * bucket.maximum
     assert here.state.calls["CodeFind"] == 200
+
+
+async def test_answers_that_are_read_late_give_back_nothing(here: Beside) -> None:
+    """Of two calls that overlap, the first answer is read last: what it says was left has been spent since."""
+    throttle, merchant_id = Throttle(here.shopify.cache), uuid4()
+
+    async def left() -> float:
+        return round(float(await here.shopify.cache.hget(_keys(merchant_id)[0], "left") or 0), 1)
+
+    async def call(cost: float, left: float, spent: float) -> None:
+        await throttle.give_back(merchant_id, await throttle.take(merchant_id, cost), Status(100, left, 0.001, spent))
+
+    await call(20, 100, 10)
+    # Alone, so that Shopify's word counts.
+    assert await left() == 100
+    first, second = await throttle.take(merchant_id, 20), await throttle.take(merchant_id, 20)
+    assert await left() == 60
+    # Shopify had the first before it: 100 less 15 less 20. The first may still be under way, for all that is known.
+    await throttle.give_back(merchant_id, second, Status(100, 65, 0.001, 20))
+    assert await left() == 45
+    # This was said before the second was made; of the 20 that were held for it, 15 were spent.
+    await throttle.give_back(merchant_id, first, Status(100, 85, 0.001, 15))
+    assert await left() == 50
+    await call(20, 45, 20)
+    assert await left() == 45
+    await call(20, 65, 20)
+    assert await left() == 65
+    # Who has waited in vain holds nothing, and what was not answered may have been spent.
+    await throttle.give_back(merchant_id, "unknown", Status(100, 55, 0.001, 10))
+    assert await left() == 55
+    await throttle.give_back(merchant_id, await throttle.take(merchant_id, 5), None)
+    assert await left() == 50
+    # What Shopify says is less counts always: somebody else has the app's allowance too.
+    await throttle.give_back(merchant_id, "unknown", Status(100, 7, 0.001, 0))
+    assert await left() == 7
+
+
+async def test_who_comes_first_is_served_first_whatever_they_need(here: Beside, monkeypatch: pytest.MonkeyPatch) -> None:
+    throttle, merchant_id = Throttle(here.shopify.cache), uuid4()
+    waited: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    monkeypatch.setattr(throttle_module, "WAIT_MAX_S", 200_000)
+    # So slow that what flows in meanwhile counts for nothing.
+    await throttle.give_back(merchant_id, "unknown", Status(1000, 10, 0.001, 0))
+    for cost in (10, 100, 10):
+        await throttle.take(merchant_id, cost)
+    # Small ones that come later do not take what the large one waits for.
+    assert waited == [0, pytest.approx(100_000, abs=1_000), pytest.approx(110_000, abs=1_000)]
+    with pytest.raises(Throttled):
+        await throttle.take(merchant_id, 110)
+    # Who was refused owes nothing.
+    await throttle.take(merchant_id, 80)
+    assert waited[-1] == pytest.approx(190_000, abs=1_000)
 
 
 async def test_without_redis_calls_go_out_unpaced(here: Beside) -> None:
