@@ -8,11 +8,11 @@ from uuid import UUID
 import msgspec
 import redis.asyncio
 
-from domain import memberships, outbox
+from domain import identity, memberships, merchants, outbox
 from domain.log import log
 from domain.outbox import Event
-from domain.rewards import reach, standings
-from domain.scope import Scope
+from domain.rewards import publishing, reach, standings
+from domain.scope import Scope, system
 from domain.settings import settings
 from workers.broker import broker
 from workers.job import in_transaction, job
@@ -21,7 +21,7 @@ CHANNEL = "loyalnest:points"
 """Where the doorbells ring: a JSON list of [merchant id, customer id, account version]. It tells that there is news, not what."""
 
 CHANGED = "points.changed"
-TOLD = frozenset({CHANGED, memberships.CHANGED})
+TOLD = frozenset({CHANGED, memberships.CHANGED, identity.REDACTED})
 """The events of which checkout is told."""
 BATCH = 500
 TIMEOUT_S = 5
@@ -95,9 +95,20 @@ async def _wake(scope: Scope, events: Sequence[Event]) -> None:
     changed = _changes(events, TOLD)
     if changed and await standings.mark(scope, {one.customer_id for one in changed}):
         jobs.setdefault(WAKES["standing.changed"], set())
+    for merchant_id in sorted(
+        {one for event in events if event.name == merchants.stores.MOVED for one in event.payload["merchant_ids"]}
+    ):
+        await _look_again(UUID(merchant_id))
     for name in sorted(jobs):
         given = {"causes": causes} if (causes := sorted(jobs[name] - {""})) else {}
         await asyncio.to_thread(broker.get_actor(name).send, str(scope.merchant_id), **given)
+
+
+async def _look_again(merchant_id: UUID) -> None:
+    """Have the way to pay with points be in every shop that the merchant speaks to now, and in no other."""
+    offset = await merchants.clock_offset(merchant_id)
+    await publishing.again(system(merchant_id, clock_offset=offset))
+    await asyncio.to_thread(broker.get_actor(WAKES["reward.changed"]).send, str(merchant_id))
 
 
 async def _relay(scope: Scope) -> None:

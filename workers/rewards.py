@@ -1,17 +1,20 @@
 """Makes in Shopify what redemptions have promised, and settles whatever a crash, a refusal or a lost answer has left."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from functools import cache
 from uuid import UUID
 
+import asyncpg
+
 from domain import customers, merchants, rewards
+from domain.log import log
 from domain.rewards import Redemption, RewardKind, RewardStatus, publishing, settling, standings
 from domain.rewards.queries import Reward
 from domain.rewards.standings import Wanted
 from domain.scope import Scope
-from integrations.shopify import NotInstalled, Refused, Shopify, ShopifyError, tell
+from integrations.shopify import NotInstalled, Refused, Shopify, ShopifyError, Throttled, tell
 from integrations.shopify import standings as at_checkout
 from integrations.shopify.discounts import (
     ensure_code,
@@ -27,8 +30,13 @@ from workers.relay import relay
 BATCH = 16
 """How many redemptions of a merchant one job leases and works on side by side."""
 
-ATTEMPTS_MAX = 7
+ATTEMPTS_MAX = 9
 """After so many, which take about ten minutes, a redemption that Shopify has not made is given up."""
+
+RENEW_S = 2.5
+"""A quarter of a lease, so that one renewal that fails loses nothing."""
+
+RENEW_TIMEOUT_S = 5.0
 
 
 @cache
@@ -43,14 +51,46 @@ async def settle(within: Scope, through: Shopify | None = None) -> None:
     while True:
         now = within.present()
         leased = await in_transaction(now, lambda at=now: settling.claim(at, BATCH))
-        outcomes = await asyncio.gather(*(_settle_one(now, client, kept) for kept in leased), return_exceptions=True)
+        mistakes = await _settle_side_by_side(now, client, leased)
         await relay(now)
         # A mistake of ours in one of them is told when those beside it are done; it comes again when its lease is over.
-        for outcome in outcomes:
-            if outcome is not None:
-                raise outcome
+        for mistake in mistakes:
+            raise mistake
         if len(leased) < BATCH:
             return
+
+
+async def _settle_side_by_side(within: Scope, client: Shopify, leased: list[Redemption]) -> list[BaseException]:
+    """Bring all a step further and hold them as long as that takes. Returns what went wrong and was not expected."""
+    steps = {kept.id: asyncio.ensure_future(_settle_one(within, client, kept)) for kept in leased}
+    holding = asyncio.create_task(_hold(within, steps))
+    try:
+        outcomes = await asyncio.gather(*steps.values(), return_exceptions=True)
+    finally:
+        holding.cancel()
+    # Only `_hold` cancels one of them: then it is another worker's, and no mistake.
+    return [one for one in outcomes if one is not None and not isinstance(one, asyncio.CancelledError)]
+
+
+async def _hold(within: Scope, steps: Mapping[UUID, "asyncio.Future[None]"]) -> None:
+    """Renew the leases of what is being worked on; what is not ours any more is let go before it can be done twice."""
+    since = within.at
+    while True:
+        await asyncio.sleep(RENEW_S)
+        now = within.present()
+        working = [redemption_id for redemption_id, step in steps.items() if not step.done()]
+        try:
+            async with asyncio.timeout(RENEW_TIMEOUT_S):
+                ours = await in_transaction(now, lambda at=now, ids=working, was=since: settling.renew(at, ids, was))
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            log.warning("lease.not_renewed", error=type(error).__name__, merchant_id=str(within.merchant_id))
+            if now.at - since < settling.LEASE:
+                continue
+            ours = set[UUID]()
+        for redemption_id in working:
+            if redemption_id not in ours:
+                steps[redemption_id].cancel()
+        since = now.at
 
 
 async def _settle_one(within: Scope, client: Shopify, kept: Redemption) -> None:
@@ -82,6 +122,9 @@ async def _make(within: Scope, client: Shopify, kept: Redemption) -> None:
         await _book(within, lambda at: settling.failed(at, kept.id, code))
     except NotInstalled:
         await _book(within, lambda at: settling.failed(at, kept.id, "NOT_INSTALLED"))
+    except Throttled:
+        # A crowd is no reason to give up.
+        raise
     except ShopifyError:
         # Given up only when Shopify says that there is nothing; while it does not answer, nobody can know.
         given_up = kept.attempts >= ATTEMPTS_MAX and kept.code is not None
@@ -141,24 +184,28 @@ async def publish(within: Scope, through: Shopify | None = None) -> None:
     now = within.present()
     for wanted in await in_transaction(now, lambda: publishing.claim(now)):
         before: dict[str | None, str | None] = {None: wanted.shopify_id, **publishing.elsewhere(wanted)}
-        made: dict[str | None, str | None] = {}
+        made: dict[str | None, str | None] = {None: None}
         try:
-            for shop in await _shops(now):
-                made[shop] = await _publish_one(now, client, wanted, shop, before.get(shop))
+            shops = await _shops(now)
+            for shop in shops if None in shops else [None]:
+                here = wanted.status == RewardStatus.ACTIVE and shop in shops
+                made[shop] = await _publish_one(now, client, wanted, shop, before.get(shop), here)
         except ShopifyError as error:
             tell(error, now, "publishing a reward")
-            await _book(within, lambda at, one=wanted.id: publishing.put_off(at, one))
+            await _book(within, lambda at, one=wanted: publishing.put_off(at, one, now.at))
             continue
         own, others = made.pop(None), {shop: one for shop, one in made.items() if shop and one}
-        await _book(within, lambda at, one=wanted, a=own, b=others: publishing.published(at, one.id, one.revision, a, b))
+        await _book(within, lambda at, one=wanted, a=own, b=others: publishing.published(at, one, now.at, a, b))
 
 
-async def _publish_one(within: Scope, client: Shopify, wanted: Reward, shop: str | None, before: str | None) -> str | None:
+async def _publish_one(
+    within: Scope, client: Shopify, wanted: Reward, shop: str | None, before: str | None, is_active: bool
+) -> str | None:
     """Make one shop have the discount, or not have it. A shop without the app has none of its discounts either."""
     made = None
     try:
         there = await at_shop(within, shop)
-        if wanted.status == RewardStatus.ACTIVE:
+        if is_active:
             made = await ensure_way_to_pay(client, there, wanted, await merchants.currency(within))
         if before is not None and before != made:
             await remove_way_to_pay(client, there, before)
@@ -168,10 +215,10 @@ async def _publish_one(within: Scope, client: Shopify, wanted: Reward, shop: str
 
 
 async def _shops(within: Scope) -> list[str | None]:
-    """The merchant's shops; None is their own, which comes first."""
-    known = await merchants.stores.of_merchant(within, within.merchant_id)
-    joined = [one.shop_domain for one in known[1:] if one.connected_at is not None]
-    return [None, *joined]
+    """The merchant's shops; None is their own, which comes first. It is not among them while it has joined another merchant."""
+    known = [one for one in await merchants.stores.of_merchant(within, within.merchant_id) if one.connected_at is not None]
+    own = await merchants.shop_domain(within)
+    return [None if one.shop_domain == own else one.shop_domain for one in known]
 
 
 async def at_shop(within: Scope, shop_domain: str | None) -> Scope:
@@ -220,7 +267,7 @@ async def _tell_shop(within: Scope, client: Shopify, shop: str | None, wanted: l
     return True
 
 
-async def _told(within: Scope, done: list[tuple[UUID, int, str]], unknown: set[UUID]) -> None:
+async def _told(within: Scope, done: list[tuple[UUID, int, str | None]], unknown: set[UUID]) -> None:
     await standings.written(within, done)
     for customer_id in unknown:
         await standings.refused(within, customer_id)

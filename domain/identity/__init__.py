@@ -3,7 +3,7 @@
 from domain.identity.accounts import claim, delete, disable, enable
 from domain.identity.holding import hold, hold_arriving, take_turns
 from domain.identity.merging import merge, undo, unite
-from domain.identity.privacy import redact, redact_shop, request_data, take_export, uninstalled
+from domain.identity.privacy import REDACTED, redact, redact_shop, request_data, take_export, uninstalled
 from domain.identity.queries import Export, exported, exports
 from domain.identity.rules import (
     AccountTold,
@@ -18,6 +18,7 @@ from domain.identity.rules import (
 )
 
 __all__ = [
+    "REDACTED",
     "AccountTold",
     "Export",
     "InvalidIdentity",

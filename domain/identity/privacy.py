@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from domain import actions, audit, customers, db, installations, merchants, orders, points
+from domain import actions, audit, customers, db, installations, merchants, orders, outbox, points
 from domain.customers import State
 from domain.errors import NotFound
 from domain.identifiers import new_id
@@ -17,6 +17,9 @@ from domain.identity.queries import Export, exported
 from domain.identity.rules import InvalidIdentity
 from domain.scope import Scope
 from domain.seal import seal, unseal
+
+REDACTED = "customer.redacted"
+"""The event, after which checkout forgets them."""
 
 
 async def redact(scope: Scope, number: int, order_numbers: Collection[int] = ()) -> None:
@@ -37,6 +40,8 @@ async def redact(scope: Scope, number: int, order_numbers: Collection[int] = ())
         await customers.set_state(scope, customer_id, State.REDACTED)
         await orders.pause(scope, customer_id)
         await actions.pause(scope, customer_id)
+        # Checkout's own note of a person is forgotten too.
+        await outbox.add(scope, REDACTED, customer_id=str(customer_id), version=0)
         await audit.record(scope, "customer.redacted", f"gid://loyalnest/Customer/{customer_id}")
 
 

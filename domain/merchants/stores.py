@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from domain import audit, db
+from domain import audit, db, outbox
 from domain.errors import Code, DomainError, NotFound
 from domain.merchants.queries import Merchant, by_home, locked
 from domain.scope import Scope
 
 SHOP_DOMAIN = re.compile(r"[a-z0-9][a-z0-9-]{0,99}\.myshopify\.com")
+MOVED = "store.moved"
+"""The event of a shop that joined or left, with the merchants who speak to another number of shops from then on."""
+
 STORES_MAX = 50
 """How many shops a merchant has at most, those invited among them."""
 
@@ -128,6 +131,7 @@ async def join(scope: Scope, shop_domain: str) -> Merchant:
             joined.id,
             scope.at,
         )
+    await outbox.add(scope, MOVED, merchant_ids=[str(joined.id), str(scope.merchant_id)])
     await audit.record(scope, "store.joined", _subject(scope), after={"joined": joined.shop_domain})
     return joined
 
@@ -148,7 +152,7 @@ async def remove(scope: Scope, shop_domain: str) -> None:
         left = await connection.fetchval(
             """
             update stores s set merchant_id = m.id, connected_at = $3 from merchants m
-            where s.shop_domain = $2 and s.merchant_id = $1 and m.shop_domain = s.shop_domain returning true
+            where s.shop_domain = $2 and s.merchant_id = $1 and m.shop_domain = s.shop_domain returning m.id
             """,
             scope.merchant_id,
             domain,
@@ -156,6 +160,8 @@ async def remove(scope: Scope, shop_domain: str) -> None:
         )
     if not (invited or left):
         raise NotFound("No such shop has joined or is invited.", field=("shopDomain",))
+    if left:
+        await outbox.add(scope, MOVED, merchant_ids=[str(left)])
     await audit.record(scope, "store.removed", _subject(scope), before={"shop_domain": domain, "joined": bool(left)})
 
 

@@ -1,7 +1,6 @@
 """The one discount in Shopify by which points are paid with: made when a reward says so, deactivated when it does not."""
 
-from datetime import timedelta
-from uuid import UUID
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -37,32 +36,32 @@ def elsewhere(wanted: Reward) -> dict[str, str]:
 
 
 async def published(
-    scope: Scope, reward_id: UUID, revision: int, shopify_id: str | None, elsewhere: dict[str, str] | None = None
+    scope: Scope, wanted: Reward, claimed_at: datetime, shopify_id: str | None, elsewhere: dict[str, str]
 ) -> None:
-    """Shopify has what this revision says; `shopify_id` is None when that is nothing. A later edit stays due.
+    """Shopify has what this revision says; `shopify_id` is None when that is nothing. claimed_at: the instant of the claim.
 
-    What is active is looked at again after a day: a shop may have joined, and somebody may have removed the discount.
+    What was edited or is to be looked at again since then stays due. What is active is looked at after a day in any case:
+    somebody may have removed the discount.
     """
     async with db.connection(scope) as connection:
         await connection.execute(
             """
-            update rewards set shopify_id = $4, elsewhere = $7, due_at = case
-                when revision <> $3 then $5::timestamptz when status = 'active' then $6::timestamptz
+            update rewards set shopify_id = $4, elsewhere = $5, due_at = case
+                when due_at is distinct from $3 then due_at when status = 'active' then $6::timestamptz
             end
             where merchant_id = $1 and id = $2
             """,
             scope.merchant_id,
-            reward_id,
-            revision,
+            wanted.id,
+            claimed_at + LEASE,
             shopify_id,
-            scope.at,
+            msgspec.json.encode(elsewhere, order="sorted").decode(),
             scope.at + AGAIN,
-            msgspec.json.encode(elsewhere or {}, order="sorted").decode(),
         )
 
 
 async def again(scope: Scope) -> None:
-    """Look anew for every discount by which points are paid with, such as when a shop has installed the app again."""
+    """Look anew for every discount by which points are paid with, such as when a shop has installed the app, joined or left."""
     async with db.connection(scope) as connection:
         await connection.execute(
             "update rewards set due_at = $2 where merchant_id = $1 and kind = 'pay_with_points' and status = 'active'",
@@ -71,9 +70,13 @@ async def again(scope: Scope) -> None:
         )
 
 
-async def put_off(scope: Scope, reward_id: UUID) -> None:
-    """Shopify is away or refuses: again in a minute."""
+async def put_off(scope: Scope, wanted: Reward, claimed_at: datetime) -> None:
+    """Shopify is away or refuses: again in a minute, unless it is to be looked at again anyhow."""
     async with db.connection(scope) as connection:
         await connection.execute(
-            "update rewards set due_at = $3 where merchant_id = $1 and id = $2", scope.merchant_id, reward_id, scope.at + RETRY
+            "update rewards set due_at = $4 where merchant_id = $1 and id = $2 and due_at = $3",
+            scope.merchant_id,
+            wanted.id,
+            claimed_at + LEASE,
+            scope.at + RETRY,
         )

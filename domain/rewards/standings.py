@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 
 from domain import db, memberships
-from domain.customers import HEIR
+from domain.customers import HEIR, State
 from domain.memberships import SEGMENTS_MAX, Membership
 from domain.scope import Scope
 
@@ -24,7 +24,8 @@ BACKOFF_MAX = timedelta(minutes=10)
 class Wanted:
     """A customer of whom checkout is to be told. wanted: the change up to which; digest: what Shopify had when last told.
 
-    shop_domain: the shop that knows them by this number; None is the merchant's own.
+    shop_domain: the shop that knows them by this number; None is the merchant's own. value: None where nothing is to be there,
+    because the person was erased.
     """
 
     customer_id: UUID
@@ -32,7 +33,7 @@ class Wanted:
     shop_domain: str | None
     wanted: int
     digest: str | None
-    value: str
+    value: str | None
     attempts: int
 
 
@@ -99,7 +100,7 @@ async def claim(scope: Scope) -> list[Wanted]:
             left join customer_shops t on t.merchant_id = $1 and t.shopify_id = c.shopify_id
             where s.merchant_id = $1 and c.merchant_id = $1 and c.id = s.customer_id
                 and s.customer_id in (select customer_id from due)
-            returning s.customer_id, c.shopify_id, t.shop_domain, s.wanted, s.digest, s.attempts,
+            returning s.customer_id, c.shopify_id, c.state, t.shop_domain, s.wanted, s.digest, s.attempts,
                 a.customer_id as owner, a.balance, a.version, (
                     select count(*) + count(undone_at) from customer_merges g where g.merchant_id = $1 and g.gone_id = c.id
                 ) as turns
@@ -128,7 +129,7 @@ async def claim(scope: Scope) -> list[Wanted]:
             shop_domain=row["shop_domain"],
             wanted=row["wanted"],
             digest=row["digest"],
-            value=_value(row, reserved.get(row["owner"]), belonging[row["owner"]]),
+            value=None if row["state"] == State.REDACTED else _value(row, reserved.get(row["owner"]), belonging[row["owner"]]),
             attempts=row["attempts"],
         )
         for row in rows
@@ -157,8 +158,8 @@ def _value(row: Any, reserved: tuple[UUID, int] | None, belonging: Membership) -
     return msgspec.json.encode(told, order="sorted").decode()
 
 
-async def written(scope: Scope, done: Sequence[tuple[UUID, int, str]]) -> None:
-    """Shopify has it: (customer, the change up to which, the digest). What changed meanwhile stays due."""
+async def written(scope: Scope, done: Sequence[tuple[UUID, int, str | None]]) -> None:
+    """Shopify has it: (customer, the change up to which, the digest; None for nothing). What changed meanwhile stays due."""
     async with db.connection(scope) as connection:
         await connection.execute(
             """

@@ -25,8 +25,8 @@ from integrations.shopify.tokens import token
 TIMEOUT = httpx2.Timeout(10.0, connect=3.0)
 LIMITS = httpx2.Limits(max_connections=100, max_keepalive_connections=50)
 ATTEMPTS = 4
-RETRY_S = 25.0
-"""No call is tried again after this many seconds, so that a job that holds a lease ends within it."""
+RETRY_S = 15.0
+"""No call is tried again after this many seconds: who waits for it has others to see to, and comes back to it."""
 
 FIRST_COST = 20.0
 """What an operation is taken to cost until Shopify has said it once."""
@@ -193,7 +193,10 @@ def _status(answer: _Answer | None) -> Status | None:
     if answer is None or answer.extensions is None or answer.extensions.cost is None:
         return None
     told = answer.extensions.cost.throttle_status
-    return Status(told.maximum_available, told.currently_available, told.restore_rate)
+    # What Shopify has not carried out has no actual cost.
+    return Status(
+        told.maximum_available, told.currently_available, told.restore_rate, answer.extensions.cost.actual_query_cost or 0
+    )
 
 
 def _wait(answer: _Answer) -> float:

@@ -235,6 +235,18 @@ class _Root:
             made.append({"id": f"gid://shopify/Metafield/{number}", "compareDigest": digest(one["value"]), "owner": owner})
         return {"metafields": made, "userErrors": []}
 
+    def metafieldsDelete(self, _: Any, metafields: list[Json]) -> Json:
+        """What is not there is null among what was deleted, and no error."""
+        deleted: list[Json | None] = []
+        for index, one in enumerate(metafields):
+            owner = self._shop.customers.get(_number(one["ownerId"]))
+            if owner is None:
+                error = {"field": ["metafields", str(index), "ownerId"], "message": "Owner does not exist."}
+                return {"deletedMetafields": None, "userErrors": [error]}
+            kept = owner["metafields"].pop((one["namespace"], one["key"]), None)
+            deleted.append(None if kept is None else {"ownerId": one["ownerId"]})
+        return {"deletedMetafields": deleted, "userErrors": []}
+
     def nodes(self, _: Any, ids: list[str]) -> list[Json | None]:
         return [self._customer(_number(one)) for one in ids]
 

@@ -11,7 +11,7 @@ from domain import customers, db, identity, installations, rewards
 from domain.customers import Customer
 from domain.errors import Code, DomainError
 from domain.merchants import stores
-from domain.rewards import RewardKind, RewardStatus, settling
+from domain.rewards import RewardKind, RewardStatus, publishing, settling
 from integrations.shopify import oauth
 from integrations.shopify.webhooks import register
 from local.shopify_stand_in import checkout
@@ -22,6 +22,7 @@ from tests.rewards import definition, give, offer, redeem, rich, state
 from tests.shop import Shop, open_shop
 from tests.stand_in import COAT, Beside, member, work
 from workers.relay import relay
+from workers.rewards import publish
 
 
 @dataclass
@@ -185,6 +186,57 @@ async def test_points_are_paid_with_in_the_other_shop(here: Beside, outlet: Outl
         await rewards.update(scope, way.id, way.definition, stock=None, status=RewardStatus.PAUSED, revision=None)
     await work(here)
     assert [one.active for shop in (here.state, outlet.state) for one in shop.discounts.values()] == [False, False]
+
+
+async def test_a_shop_that_joins_takes_points_at_checkout_at_once(here: Beside) -> None:
+    """And its own way to pay is off for as long as it speaks for another, and comes back when it leaves."""
+    there = Outlet(here, await open_shop(here.shop.application))
+    grant = await oauth.by_session_token(here.shopify.http, there.domain, "a session token", datetime.now(UTC))
+    await installations.install(there.shop.now(), grant)
+    ours = await offer(here.shop, definition(RewardKind.PAY_WITH_POINTS))
+    theirs = await offer(there.shop, definition(RewardKind.PAY_WITH_POINTS))
+
+    async def look() -> tuple[list[str], list[str]]:
+        """Whose discounts work in the first shop, and whose in the other, once what waits is done; nothing waits for a day."""
+        for shop in (here.shop, there.shop):
+            await relay(shop.now())
+        await work(here)
+        await publish(there.shop.now(), here.shopify)
+        return works_in(here.state), works_in(there.state)
+
+    def works_in(shop: ShopState) -> list[str]:
+        return [one.given["tags"][0].removeprefix("loyalnest-")[:36] for one in shop.discounts.values() if one.active]
+
+    assert await look() == ([str(ours.id)], [str(theirs.id)])
+    async with db.transaction(here.shop.scope()):
+        await stores.invite(here.shop.scope(), there.domain)
+    async with db.transaction(there.shop.now()):
+        await stores.join(there.shop.now(), here.shop.merchant.shop_domain)
+    assert await look() == ([str(ours.id)], [str(ours.id)])
+    assert await look() == ([str(ours.id)], [str(ours.id)])
+    async with db.transaction(here.shop.now()):
+        await stores.remove(here.shop.now(), there.domain)
+    found = await look()
+    assert (found[0], str(theirs.id) in found[1]) == ([str(ours.id)], True)
+
+
+async def test_who_joins_while_the_discount_is_looked_at_is_not_forgotten(here: Beside) -> None:
+    """What was claimed before somebody joined does not put off what is to be done for them, whatever became of it."""
+    await offer(here.shop, definition(RewardKind.PAY_WITH_POINTS))
+    await work(here)
+    for put_off in (False, True):
+        for marks in (True, False):
+            scope = here.shop.now()
+            if marks:
+                await publishing.again(scope)
+            [claimed] = await publishing.claim(scope)
+            if marks:
+                await publishing.again(here.shop.now())
+            if put_off:
+                await publishing.put_off(here.shop.now(), claimed, scope.at)
+            else:
+                await publishing.published(here.shop.now(), claimed, scope.at, claimed.shopify_id, {})
+        assert await publishing.claim(here.shop.now()) == []
 
 
 async def test_a_token_of_the_other_shops_page_says_where_its_customer_is(here: Beside, outlet: Outlet) -> None:

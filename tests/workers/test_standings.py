@@ -127,3 +127,59 @@ async def test_checkout_is_told_of_a_merge_without_points(here: Beside) -> None:
     await relay(here.shop.now())
     await work(here)
     assert told(here, kept) == {"version": 1, "balance": 10, "account_version": 1, "membership_revision": 2}
+
+
+async def test_checkout_knows_nothing_of_who_was_erased(here: Beside) -> None:
+    """By the shop's own word, told twice; and an older word that comes late does not bring it back."""
+    customer, other = await member(here, 10), await member(here, 20)
+    async with db.transaction(here.shop.now()):
+        await memberships.set_tier(here.shop.now(), customer_id=customer.id, tier="gold")
+    for one in (customer, other):
+        await mark(here, one)
+    await work(here)
+    assert told(here, customer)["tier"] == "gold"
+    await mark(here, customer)
+    scope = here.shop.now()
+    async with db.transaction(scope):
+        late = await standings.claim(scope)
+    payload = {"shop_id": 1, "customer": {"id": customer.shopify_id}, "orders_to_redact": []}
+    for delivery in ("first", "second"):
+        await here.shop.deliver("customers/redact", payload, delivery)
+        await here.shop.work()
+        await relay(here.shop.now())
+        await work(here)
+        assert here.state.customers[customer.shopify_id]["metafields"] == {}
+    assert here.state.calls["LoyaltyDelete"] == 1
+    done = await at_checkout.write(here.shopify, here.shop.now(), late)
+    async with db.transaction(scope := here.shop.now()):
+        await standings.written(scope, done)
+    await work(here)
+    assert here.state.customers[customer.shopify_id]["metafields"] == {}
+    assert await standings.is_told(here.shop.now(), customer.id)
+    assert told(here, other)["balance"] == 20
+
+
+async def test_whom_shopify_has_erased_already_is_forgotten_without_a_word(here: Beside) -> None:
+    customer = await member(here, 10)
+    await mark(here, customer)
+    await work(here)
+    del here.state.customers[customer.shopify_id]
+    await here.shop.deliver("customers/redact", {"shop_id": 1, "customer": {"id": customer.shopify_id}, "orders_to_redact": []})
+    await here.shop.work()
+    await relay(here.shop.now())
+    await work(here)
+    assert await standings.is_told(here.shop.now(), customer.id)
+    assert "LoyaltyDelete" not in here.state.calls
+
+
+async def test_of_a_shop_that_is_erased_nothing_is_written(here: Beside) -> None:
+    """The app is gone by then, and Shopify removes what it had written with it."""
+    customer = await member(here, 10)
+    await mark(here, customer)
+    await work(here)
+    before = dict(here.state.calls)
+    await here.shop.deliver("shop/redact", {"shop_id": 1, "shop_domain": here.shop.merchant.shop_domain})
+    await here.shop.work()
+    await relay(here.shop.now())
+    await work(here)
+    assert here.state.calls == before
