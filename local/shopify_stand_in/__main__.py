@@ -9,6 +9,7 @@ import httpx2
 import uvicorn
 
 from domain import db, installations, merchants
+from domain.rewards import publishing
 from domain.scope import now, system
 from domain.settings import settings
 from integrations.shopify import Shopify, oauth
@@ -58,6 +59,8 @@ async def _open_shops(stand_in: StandIn, http: httpx2.AsyncClient) -> None:
             scope = system(merchant.id)
             grant = await oauth.by_session_token(shopify.http, shop.domain, "a merchant opens the app", now())
             await installations.install(scope, grant)
+            # This Shopify begins empty each time: what there was of the app's is to be made anew.
+            await publishing.again(scope)
             await register(shopify, scope)
     finally:
         await shopify.close()

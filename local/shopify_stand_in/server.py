@@ -7,13 +7,14 @@ import hmac
 import json
 import secrets
 import time
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, fields
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import graphql
 import httpx2
-from litestar import Litestar, Request, Response, get, post
+import msgspec
+from litestar import Litestar, Request, Response, Router, get, post
 from litestar.params import FromPath
 from litestar.response import Redirect
 
@@ -22,6 +23,8 @@ from local.shopify_stand_in.checkout import Basket
 from local.shopify_stand_in.deliveries import Deliveries
 from local.shopify_stand_in.faults import Fault, Faults
 from local.shopify_stand_in.shop import Json, ShopState
+
+T = TypeVar("T")
 
 
 class StandIn:
@@ -42,7 +45,7 @@ class StandIn:
     def app(self) -> Litestar:
         """The application that serves it."""
         return Litestar(
-            [_authorize, _access_token, _graphql, _bulk, *_CONTROL],
+            [_authorize, _access_token, _graphql, _bulk, _CONTROL],
             openapi_config=None,
             on_shutdown=[self.deliveries.close],
             before_request=self._attach,
@@ -161,19 +164,32 @@ def _told(shop: ShopState, requested: float, actual: float | None) -> Json:
 @post("/_control/faults", status_code=200)
 async def _faults(request: Request[Any, Any, Any]) -> Json:
     """Add a fault: {"operation": "CodeBasic", "kind": "lost", "times": 2}; or {"latency_ms": 50} for every answer."""
-    given: Json = await request.json()
+    given = await _given(request, dict[str, Any])
     faults = _of(request).faults
     if set(given) == {"latency_ms"}:
-        faults.latency_ms = given["latency_ms"]
+        faults.latency_ms = msgspec.convert(given["latency_ms"], int)
     else:
-        faults.coming.append(Fault(**given))
+        faults.coming.append(msgspec.convert(_known(given, Fault), Fault))
     return {"coming": [asdict(one) for one in faults.coming if one.times > 0], "latency_ms": faults.latency_ms}
+
+
+@post("/_control/deliveries", status_code=200)
+async def _deliveries(request: Request[Any, Any, Any]) -> Json:
+    """How webhooks come: {"copies": 2, "reorder": true}. What is to be reordered waits for {"reorder": false}."""
+    given = await _given(request, dict[str, Any])
+    deliveries = _of(request).deliveries
+    deliveries.copies = msgspec.convert(given.get("copies", deliveries.copies), int)
+    reorder = msgspec.convert(given.get("reorder", deliveries.reorder), bool)
+    if not reorder:
+        deliveries.release()
+    deliveries.reorder = reorder
+    return {"copies": deliveries.copies, "reorder": reorder}
 
 
 @post("/_control/{domain:str}/bucket", status_code=200)
 async def _bucket(request: Request[Any, Any, Any], domain: FromPath[str]) -> Json:
     """Change what the shop's plan allows: {"maximum": 20000, "rate": 1000, "left": 0}."""
-    given: Json = await request.json()
+    given = await _given(request, dict[str, float])
     bucket = _of(request).shop(domain).bucket
     bucket.refill()
     for name in ("maximum", "rate", "left"):
@@ -184,18 +200,17 @@ async def _bucket(request: Request[Any, Any, Any], domain: FromPath[str]) -> Jso
 @post("/_control/{domain:str}/customers", status_code=200)
 async def _customer(request: Request[Any, Any, Any], domain: FromPath[str]) -> Json:
     """Add a customer by their number."""
-    given: Json = await request.json()
-    made = _of(request).shop(domain).add_customer(**given)
+    made = _of(request).shop(domain).add_customer(**await _given(request, Json))
     return {"id": made["id"]}
 
 
 @post("/_control/{domain:str}/checkout", status_code=200)
 async def _checkout(request: Request[Any, Any, Any], domain: FromPath[str]) -> Json:
     """Check out: {"customer": 207119551, "lines": [[632910392, 1]], "codes": ["…"], "reservation": "…"}."""
-    given: Json = await request.json()
+    basket = msgspec.convert(_known(await _given(request, Json), Basket), Basket)
     stand_in = _of(request)
     shop = stand_in.shop(domain)
-    order = checkout.check_out(shop, Basket(**given))
+    order = checkout.check_out(shop, basket)
     payload = {key: value for key, value in order.items() if key != "refused_codes"}
     stand_in.deliveries.tell(shop, "orders/create", payload)
     stand_in.deliveries.tell(shop, "orders/paid", payload)
@@ -214,9 +229,9 @@ async def _cancel(request: Request[Any, Any, Any], domain: FromPath[str], number
 @post("/_control/{domain:str}/orders/{number:int}/refund", status_code=200)
 async def _refund(request: Request[Any, Any, Any], domain: FromPath[str], number: FromPath[int]) -> Json:
     """Take pieces back and give money back: {"lines": [[LINE, 1]], "shipping": true}; {"amount": "5.00"} gives that alone."""
-    given: Json = await request.json()
+    wanted = msgspec.convert(_known(await _given(request, Json), refunds.Return), refunds.Return)
     stand_in = _of(request)
-    order, refund = refunds.refund(stand_in.shop(domain), number, refunds.Return(**given))
+    order, refund = refunds.refund(stand_in.shop(domain), number, wanted)
     for topic, payload in refunds.events(order, refund):
         stand_in.deliveries.tell(stand_in.shop(domain), topic, payload)
     return {"order": order, "refund": refund}
@@ -247,4 +262,27 @@ async def _state(request: Request[Any, Any, Any], domain: FromPath[str]) -> Resp
     return Response(json.dumps(told), media_type="application/json")
 
 
-_CONTROL = [_faults, _bucket, _customer, _checkout, _cancel, _refund, _state]
+async def _given(request: Request[Any, Any, Any], type_: type[T]) -> T:
+    """The body, which says what it is: whatever header curl sends with it."""
+    return msgspec.json.decode(await request.body(), type=type_)
+
+
+def _known(given: Json, type_: type[Any]) -> Json:
+    """The same. Raises ValueError for what the type does not have, which would else be passed over."""
+    names = [one.name for one in fields(type_)]
+    if unknown := sorted(given.keys() - set(names)):
+        raise ValueError(f"{', '.join(unknown)}: there are {', '.join(names)}")
+    return given
+
+
+def _refuse(_: Request[Any, Any, Any], error: Exception) -> Response[Json]:
+    """What whoever plays with it has mistyped is told, and is no fault of the server."""
+    told = f"There is no {error} here." if isinstance(error, LookupError) else str(error)
+    return Response({"error": told}, status_code=400)
+
+
+_CONTROL = Router(
+    "/",
+    route_handlers=[_faults, _deliveries, _bucket, _customer, _checkout, _cancel, _refund, _state],
+    exception_handlers=dict.fromkeys([LookupError, TypeError, ValueError, msgspec.MsgspecError], _refuse),
+)
