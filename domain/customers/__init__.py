@@ -1,6 +1,6 @@
 """The merchant's customers, as the shop knows them, and who stands for whom."""
 
-from domain.customers.commands import Owner, arrive, ensure, owners, reindex, stand_for, verified_terms
+from domain.customers.commands import Owner, arrive, ensure, owners, stand_for, verified_terms
 from domain.customers.merges import Merge, link, merged_into, merges_of, note_state, signups_taken, unlink, way_of
 from domain.customers.queries import HEIR, Customer, by_email_terms, by_id, by_ids, by_shopify_id, page
 from domain.customers.rules import CustomerSnapshot, Profile, State, keep
@@ -18,6 +18,7 @@ from domain.customers.states import (
     standing,
     verified,
 )
+from domain.customers.terms import reindex
 
 __all__ = [
     "HEIR",

@@ -7,8 +7,8 @@ from uuid import UUID
 import msgspec
 
 from domain import db
-from domain.customers.queries import opened
-from domain.customers.rules import CustomerSnapshot, Profile, State, words
+from domain.customers import terms
+from domain.customers.rules import CustomerSnapshot, Profile, State
 from domain.identifiers import new_id
 from domain.scope import Scope
 from domain.seal import match_term, seal, search_term
@@ -108,11 +108,13 @@ async def _create(scope: Scope, connection: db.Connection, shopify_ids: list[int
     await connection.execute(
         """
         with made as (
-            insert into customers (merchant_id, id, shopify_id, created_at, search_terms)
-            select $1, n.id, n.shopify_id, $4, array[n.term]
-            from unnest($2::uuid[], $3::bigint[], $5::bytea[]) as n (id, shopify_id, term)
+            insert into customers (merchant_id, id, shopify_id, created_at)
+            select $1, n.id, n.shopify_id, $4 from unnest($2::uuid[], $3::bigint[]) as n (id, shopify_id)
             on conflict (merchant_id, shopify_id) do nothing
-            returning id
+            returning id, shopify_id
+        ), findable as (
+            insert into customer_terms (merchant_id, customer_id, term)
+            select $1, made.id, n.term from made join unnest($3::bigint[], $5::bytea[]) as n (shopify_id, term) using (shopify_id)
         )
         insert into points_accounts (merchant_id, customer_id, last_hash)
         select $1, made.id, points_genesis($1, made.id) from made
@@ -153,19 +155,21 @@ async def arrive(scope: Scope, arrivals: list[tuple[CustomerSnapshot, Profile]])
             )
             if first is not None:
                 joined.append(customer_id)
-            await connection.execute(
+            taken_over = await connection.fetchval(
                 """
-                update customers set snapshot_updated_at = $3, profile = $4, search_terms = $5, email_term = $6
+                update customers set snapshot_updated_at = $3, profile = $4, email_term = $5
                 where merchant_id = $1 and id = $2 and (snapshot_updated_at is null or snapshot_updated_at <= $3)
                     and state in ('open', 'disabled')
+                returning id
                 """,
                 scope.merchant_id,
                 customer_id,
                 snapshot.updated_at,
                 seal(scope.merchant_id, "customers.profile", str(customer_id), msgspec.json.encode(profile)),
-                _terms(scope, shopify_id, profile),
                 _verified_term(scope, snapshot, profile),
             )
+            if taken_over is not None:
+                await terms.write(scope, customer_id, terms.of(scope, shopify_id, profile))
     return joined
 
 
@@ -176,45 +180,3 @@ def verified_terms(scope: Scope, arrivals: Iterable[tuple[CustomerSnapshot, Prof
 
 def _verified_term(scope: Scope, snapshot: CustomerSnapshot, profile: Profile) -> bytes | None:
     return match_term(scope.merchant_id, profile.email) if snapshot.is_verified and profile.email else None
-
-
-async def reindex(scope: Scope, batch: int) -> int:
-    """Keep every customer's search terms under the present key. Returns how many were under another one. Safe to repeat."""
-    rewritten, after = 0, None
-    while True:
-        async with db.connection(scope) as connection:
-            rows = await connection.fetch(
-                """
-                select id, shopify_id, profile, search_terms from customers
-                where merchant_id = $1 and ($2::uuid is null or id > $2) order by id limit $3
-                """,
-                scope.merchant_id,
-                after,
-                batch,
-            )
-            for row in rows:
-                terms = _terms(scope, row["shopify_id"], opened(scope.merchant_id, row["id"], row["profile"]))
-                if set(terms) == set(row["search_terms"]):
-                    continue
-                rewritten += 1
-                # Only what was read: whoever changed the profile meanwhile wrote the terms of the new one.
-                await connection.execute(
-                    """
-                    update customers set search_terms = $3
-                    where merchant_id = $1 and id = $2 and search_terms = $4 and profile is not distinct from $5
-                    """,
-                    scope.merchant_id,
-                    row["id"],
-                    terms,
-                    row["search_terms"],
-                    row["profile"],
-                )
-        if not rows:
-            return rewritten
-        after = rows[-1]["id"]
-
-
-def _terms(scope: Scope, shopify_id: int, profile: Profile) -> list[bytes]:
-    """By what a customer is found: words to search for, and the address as reviews keep it, whose key never turns."""
-    terms = {search_term(scope.merchant_id, word) for word in words(shopify_id, profile)}
-    return sorted(terms | ({match_term(scope.merchant_id, profile.email)} if profile.email else set()))

@@ -6,12 +6,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import msgspec
-
 from domain import db
-from domain.customers.rules import Profile
+from domain.customers import terms
+from domain.customers.rules import Profile, opened
 from domain.scope import Scope
-from domain.seal import match_term, search_terms, unseal
+from domain.seal import match_term
 
 _SELECT = """
     select c.merchant_id, c.id, c.shopify_id, c.created_at, c.joined_at, c.profile, a.balance, a.pending, a.version,
@@ -46,13 +45,6 @@ class Customer:
         return opened(self.merchant_id, self.id, self.sealed_profile)
 
 
-def opened(merchant_id: UUID, customer_id: UUID, sealed_profile: bytes | None) -> Profile:
-    """The personal data of a customer, opened."""
-    if sealed_profile is None:
-        return Profile()
-    return msgspec.json.decode(unseal(merchant_id, "customers.profile", str(customer_id), sealed_profile), type=Profile)
-
-
 async def by_id(scope: Scope, customer_id: UUID) -> Customer | None:
     """The merchant's customer with this id."""
     async with db.connection(scope) as connection:
@@ -82,18 +74,15 @@ async def by_ids(scope: Scope, customer_ids: list[UUID]) -> dict[UUID, Customer]
     return {row["id"]: _customer(row) for row in rows}
 
 
-async def by_email_terms(scope: Scope, terms: Collection[bytes]) -> dict[bytes, UUID]:
+async def by_email_terms(scope: Scope, wanted: Collection[bytes]) -> dict[bytes, UUID]:
     """The customers whose e-mail has one of these match terms, verified or not."""
-    if not terms:
-        return {}
-    async with db.connection(scope) as connection:
-        rows = await connection.fetch(f"{_SELECT} and c.search_terms && $2 order by c.id", scope.merchant_id, list(terms))
     found: dict[bytes, UUID] = {}
-    for customer in map(_customer, rows):
+    for customer in await _of(scope, await terms.having_any(scope, wanted)):
         email = customer.profile().email
         term = None if email is None else match_term(scope.merchant_id, email)
-        if term in terms and term is not None:
-            found.setdefault(term, customer.id)
+        # The oldest comes last, and stays.
+        if term is not None and term in wanted:
+            found[term] = customer.id
     return found
 
 
@@ -102,20 +91,22 @@ async def page(scope: Scope, first: int, after: UUID | None, query: str | None) 
 
     Every word of `query` must be the customer's e-mail, a whole word of their name, or their Shopify id.
     """
+    words = (query or "").split()
+    if words:
+        return await _of(scope, await terms.having_all(scope, words, first, after))
     async with db.connection(scope) as connection:
-        terms, other_terms = search_terms(scope.merchant_id, (query or "").split())
         rows = await connection.fetch(
-            f"""
-            {_SELECT} and ($2::bytea[] = '{{}}' or c.search_terms @> $2 or c.search_terms @> $5)
-                and ($3::uuid is null or c.id < $3)
-            order by c.id desc limit $4
-            """,
-            scope.merchant_id,
-            terms,
-            after,
-            first,
-            other_terms,
+            f"{_SELECT} and ($2::uuid is null or c.id < $2) order by c.id desc limit $3", scope.merchant_id, after, first
         )
+    return [_customer(row) for row in rows]
+
+
+async def _of(scope: Scope, customer_ids: Collection[UUID]) -> list[Customer]:
+    """These customers, newest first."""
+    if not customer_ids:
+        return []
+    async with db.connection(scope) as connection:
+        rows = await connection.fetch(f"{_SELECT} and c.id = any ($2) order by c.id desc", scope.merchant_id, customer_ids)
     return [_customer(row) for row in rows]
 
 

@@ -3,8 +3,11 @@
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+from uuid import UUID
 
 import msgspec
+
+from domain.seal import unseal
 
 
 class CustomerSnapshot(msgspec.Struct, frozen=True):
@@ -50,6 +53,13 @@ def keep(payload: dict[str, Any]) -> tuple[dict[str, Any], Profile]:
     """Split a webhook's body into what is kept in the open and what is sealed; all else is dropped at the door."""
     personal = {name: value for name in Profile.__struct_fields__ if isinstance(value := payload.get(name), str)}
     return {name: payload[name] for name in KEPT if name in payload}, Profile(**personal)
+
+
+def opened(merchant_id: UUID, customer_id: UUID, sealed_profile: bytes | None) -> Profile:
+    """The personal data of a customer, opened."""
+    if sealed_profile is None:
+        return Profile()
+    return msgspec.json.decode(unseal(merchant_id, "customers.profile", str(customer_id), sealed_profile), type=Profile)
 
 
 def words(shopify_id: int, profile: Profile) -> set[str]:

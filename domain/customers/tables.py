@@ -14,11 +14,18 @@ class Customers(Table, tablename="customers"):
     joined_at = Timestamptz(null=True)
     snapshot_updated_at = Timestamptz(null=True)
     profile = Bytea(null=True)
-    search_terms = Array(base_column=Bytea())
     state = Text()
     state_at = Timestamptz(null=True)
     merged_into = UUID(null=True)
     email_term = Bytea(null=True)
+
+
+class CustomerTerms(Table, tablename="customer_terms"):
+    """One keyed hash by which a customer is found. The key is (merchant_id, term, customer_id)."""
+
+    merchant_id = UUID()
+    term = Bytea()
+    customer_id = UUID(primary_key=True)
 
 
 class CustomerMerges(Table, tablename="customer_merges"):

@@ -25,6 +25,7 @@ class Kept:
     customer: the column with our id of the customer. forgotten: each column that says who somebody is, with the SQL that stands
     there once that is forgotten. sealed: those of them that are sealed JSON, with the column by whose value they are sealed.
     told: further columns that belong into the answer to somebody who asks what is kept of them; documents: JSON among them.
+    deleted: the rows are nothing but what says who somebody is, and go as a whole.
     """
 
     customer: str | None
@@ -32,6 +33,7 @@ class Kept:
     sealed: Mapping[str, str] = field(default_factory=dict[str, str])
     told: tuple[str, ...] = ()
     documents: tuple[str, ...] = ()
+    deleted: bool = False
 
 
 PERSONAL: dict[str, Kept] = {
@@ -49,11 +51,12 @@ PERSONAL: dict[str, Kept] = {
     ),
     "customers": Kept(
         "id",
-        {"profile": "null", "search_terms": "'{}'", "email_term": "null"},
+        {"profile": "null", "email_term": "null"},
         sealed={"profile": "id"},
         told=("id", "shopify_id", "state", "created_at", "joined_at", "merged_into"),
     ),
     "customer_exports": Kept("customer_id", {"content": "null"}, told=("requested_at", "taken_at")),
+    "customer_terms": Kept("customer_id", {}, deleted=True),
     "customer_merges": Kept("gone_id", {}, told=("kept_id", "merged_at", "undone_at")),
     # A shop may call a segment what it will.
     "memberships": Kept("customer_id", {"tier": "null", "segments": "'{}'"}, told=("tier", "segments", "tier_at", "segments_at")),
@@ -97,19 +100,18 @@ async def forget(scope: Scope, customer_ids: Collection[UUID] | None) -> None:
     # Reviews that nobody has been found for bear an address, and are found by it while it is known.
     people = await customers.by_ids(scope, list(customer_ids or ()))
     await actions.forget_writers(scope, {email for one in people.values() if (email := one.profile().email)})
+    wanted = None if customer_ids is None else list(customer_ids)
     async with db.connection(scope) as connection:
         for table, kept in PERSONAL.items():
+            whose = f"merchant_id = $1 and ($2::uuid[] is null or {kept.customer} = any ($2))"
+            if kept.deleted:
+                await connection.execute(f"delete from {table} where {whose}", scope.merchant_id, wanted)
             if kept.customer is None or not kept.forgotten:
                 continue
             sets = ", ".join(f"{column} = {value}" for column, value in kept.forgotten.items())
             # Rows of which nothing is known any more are not written again, so that repeating costs nothing.
             known = " or ".join(f"{column} is distinct from {value}" for column, value in kept.forgotten.items())
-            await connection.execute(
-                f"update {table} set {sets} where merchant_id = $1 and ($2::uuid[] is null or {kept.customer} = any ($2)) "
-                f"and ({known})",
-                scope.merchant_id,
-                None if customer_ids is None else list(customer_ids),
-            )
+            await connection.execute(f"update {table} set {sets} where {whose} and ({known})", scope.merchant_id, wanted)
 
 
 async def everything(scope: Scope, customer_ids: Collection[UUID]) -> dict[str, list[dict[str, Any]]]:

@@ -81,7 +81,15 @@ async def live(shop: Shop) -> None:
 
 async def test_after_redaction_no_table_knows_the_person(shop: Shop, owner: Connection) -> None:
     await live(shop)
-    assert await traces(shop, owner) == {"birthdays", "customers", "customer_exports", "inbox", "orders", "reviews"}
+    assert await traces(shop, owner) == {
+        "birthdays",
+        "customers",
+        "customer_terms",
+        "customer_exports",
+        "inbox",
+        "orders",
+        "reviews",
+    }
     customer = await shop.customer(7)
     before = await shop.balance(customer.id)
     await shop.deliver(
@@ -177,7 +185,7 @@ async def test_one_of_several_shops_leaves_and_takes_nobody_with_it(
     await shop.deliver("customers/create", person(7))
     await shop.deliver(topic, {"id": 1, name: other_shop.merchant.shop_domain})
     await shop.work()
-    assert await traces(shop, owner) == {"customers"}
+    assert await traces(shop, owner) == {"customers", "customer_terms"}
     assert await merchants.by_api_key(key, shop.at) is not None
     left = await merchants.by_shop_domain(other_shop.merchant.shop_domain)
     assert left is not None
@@ -194,7 +202,7 @@ async def test_a_shop_whose_customers_are_others_too_is_not_erased(shop: Shop, o
     await shop.work()
     kept = [await inbox.by_webhook_id(shop.scope(), name) for name in ("first", "stranger")]
     assert [(one.status, one.failure) for one in kept if one] == [("failed", "STORE_IN_USE"), ("failed", "DELIVERY_INVALID")]
-    assert await traces(shop, owner) == {"customers"}
+    assert await traces(shop, owner) == {"customers", "customer_terms"}
     assert await merchants.by_api_key(key, shop.at) is not None
     async with db.transaction(shop.scope()):
         await merchants.stores.remove(shop.scope(), other_shop.merchant.shop_domain)

@@ -326,6 +326,7 @@ async def test_every_sealed_column_is_turned(owner: Connection) -> None:
     )
     hashes = {
         "api_keys.key_hash",
+        "customer_terms.term",
         "customers.email_term",
         "data_keys.wrapped",
         "idempotency_keys.input_hash",

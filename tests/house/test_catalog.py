@@ -24,6 +24,7 @@ TENANT_TABLES = frozenset(
         "customer_exports",
         "customer_merges",
         "customer_shops",
+        "customer_terms",
         "customers",
         "data_keys",
         "idempotency_keys",
@@ -72,6 +73,7 @@ PRIVILEGES = {
     "customer_exports": {"SELECT", "INSERT", "UPDATE"},
     "customer_merges": {"SELECT", "INSERT", "UPDATE"},
     "customer_shops": {"SELECT", "INSERT", "UPDATE"},
+    "customer_terms": {"SELECT", "INSERT", "DELETE"},
     "customers": {"SELECT", "INSERT", "UPDATE"},
     "data_keys": {"SELECT", "INSERT", "UPDATE", "DELETE"},
     "idempotency_keys": {"SELECT", "INSERT"},
@@ -309,7 +311,7 @@ async def test_what_is_append_only_cannot_be_changed_by_its_own_merchant(owner: 
 async def test_a_partition_is_no_way_around(owner: Connection, full: Full) -> None:
     await as_application(owner, full.shop.merchant.id)
     names = await partitions(owner)
-    assert len(names) == 112
+    assert len(names) == 120
     for name in names:
         with pytest.raises(asyncpg.InsufficientPrivilegeError, match="permission denied"):
             await owner.fetch(f"select merchant_id from {name}")

@@ -11,6 +11,7 @@ CORE = (
     "action_claims",
     "action_spendings",
     "action_totals",
+    "customer_terms",
     "customers",
     "memberships",
     "orders",

@@ -14,6 +14,7 @@ KEYS = {
     "action_claims": "customers",
     "action_spendings": "customers",
     "action_totals": "customers",
+    "customer_terms": "customers",
     "memberships": "customers",
     "orders": "customers",
     "points_accounts": "customers",
@@ -65,6 +66,7 @@ async def test_the_partitions_of_a_number_hold_the_same_merchants(owner: Connect
             actor, occurred_at, digest, hash
         ) values ($1, $2, 1, 'earn', 1, 0, 1, 0, 'test', '1', 'test', 'test', now(), '', '')
         """,
+        "insert into customer_terms (merchant_id, customer_id, term) values ($1, $2, 'x')",
         "insert into memberships (merchant_id, customer_id) values ($1, $2)",
         "insert into points_lot_moves (merchant_id, customer_id, position, lot, points) values ($1, $2, 1, 1, 1)",
         """

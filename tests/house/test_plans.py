@@ -1,11 +1,13 @@
 """What the planner may choose from: a plan is kept from when a shop was new, and must hold when it has grown."""
 
 import re
+from uuid import UUID
 
 import asyncpg
 import pytest
 
 from domain import db
+from domain.customers import terms
 from domain.customers.queries import HEIR
 from tests.house.source import modules, place, texts
 from tests.shop import Shop
@@ -52,6 +54,43 @@ async def test_who_stands_for_a_customer_is_found_through_the_key(shop: Shop, ow
     plan = "\n".join(line[0] for line in lines)
     assert "Index Cond" in plan
     assert "Join Filter" not in plan
+
+
+@pytest.mark.parametrize(
+    ("statement", "arguments"),
+    [
+        (terms.HAVING_ONE, (UUID(int=2**128 - 1), 50, b"one", b"other")),
+        (terms.HAVING_ALL, (UUID(int=2**128 - 1), 50, [b"one", b"two"], [b"one"], [b"two"], 2)),
+        (terms.HAVING_ANY, ([b"one", b"two"],)),
+    ],
+)
+async def test_words_are_looked_up_in_the_key(
+    shop: Shop, owner: Connection, statement: str, arguments: tuple[object, ...]
+) -> None:
+    """docs/adr/0028: a condition that may leak comes after row-level security, when all the merchant's rows have been read."""
+    async with db.transaction(shop.scope()) as connection:
+        await connection.execute(
+            """
+            with made as (
+                insert into customers (merchant_id, id, shopify_id, created_at)
+                select $1, gen_random_uuid(), 10000 + n, now() from generate_series(1, 2000) as n
+                returning id
+            )
+            insert into customer_terms (merchant_id, customer_id, term) select $1, id, uuid_send(id) from made
+            """,
+            shop.merchant.id,
+        )
+    await owner.execute("analyze customer_terms")
+    async with db.transaction(shop.scope()) as connection:
+        await connection.execute("set local enable_seqscan = off; set local enable_bitmapscan = off")
+        lines = await connection.fetch(f"explain {statement}", shop.merchant.id, *arguments)
+    plan = [line[0] for line in lines]
+    scans = [line for line in plan if " on customer_terms" in line]
+    assert len(scans) > 0
+    assert [line for line in scans if not re.search(r"(using|on) customer_terms_\d_pkey\b", line)] == []
+    conditions = [line for line in plan if "Index Cond" in line]
+    assert len(conditions) == len(scans)
+    assert all("(term = " in condition for condition in conditions)
 
 
 def test_no_join_has_a_condition_that_row_level_security_keeps_from_the_index() -> None:

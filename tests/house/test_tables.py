@@ -45,6 +45,7 @@ def test_every_feature_with_tables_has_its_classes() -> None:
         "customer_exports",
         "customer_merges",
         "customer_shops",
+        "customer_terms",
         "customers",
         "inbox",
         "installations",
