@@ -78,7 +78,10 @@ async def create(scope: Scope, *, email: str, name: str, role: AdminRole, networ
 async def update(
     scope: Scope, *, admin_id: UUID, name: str | None = None, role: AdminRole | None = None, networks: list[str] | None = None
 ) -> Admin:
-    """Change what is given. Raises NotFound, and LastAdmin when nobody would be left to manage the others."""
+    """Change what is given. Raises NotFound, and LastAdmin when nobody would be left to manage the others.
+
+    What is as it was already is no change, and leaves no entry in the audit.
+    """
     label = None if name is None else check_name(name)
     kept = None if networks is None else check_networks(networks)
     async with db.connection(scope) as connection:
@@ -96,17 +99,20 @@ async def update(
             kept,
         )
     assert row is not None, "the row is locked"
-    await audit.record(scope, "admin.updated", f"gid://loyalnest/Admin/{admin_id}", before=_told(before), after=_told(row))
+    if row != before:
+        await audit.record(scope, "admin.updated", f"gid://loyalnest/Admin/{admin_id}", before=_told(before), after=_told(row))
     return await admin(row)
 
 
 async def disable(scope: Scope, *, admin_id: UUID) -> Admin:
-    """End an account and all its sessions at once. Raises NotFound, and LastAdmin."""
+    """End an account and all its sessions at once; one that has ended stays as it is. Raises NotFound, and LastAdmin."""
     async with db.connection(scope) as connection:
         before = await _locked(connection, admin_id)
+        if before["disabled_at"] is not None:
+            return await admin(before)
         await _check_another(connection, admin_id)
         row = await connection.fetchrow(
-            f"update admins set disabled_at = coalesce(disabled_at, $2) where id = $1 returning {COLUMNS}", admin_id, scope.at
+            f"update admins set disabled_at = $2 where id = $1 returning {COLUMNS}", admin_id, scope.at
         )
         await end_sessions(connection, admin_id, scope)
     await audit.record(scope, "admin.disabled", f"gid://loyalnest/Admin/{admin_id}", before=_told(before))

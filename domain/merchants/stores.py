@@ -94,7 +94,9 @@ async def invite(scope: Scope, shop_domain: str) -> None:
 
 
 async def join(scope: Scope, shop_domain: str) -> Merchant:
-    """Let the scope's shop join the merchant whose own shop is `shop_domain` and who invited it; audited at both.
+    """Let the scope's shop join the merchant whose own shop is `shop_domain` and who invited it; audited at the shop that joins.
+
+    At the merchant it joins the invitation is audited: each side has what its own people did.
 
     Precondition: an open transaction. Returns the merchant that was joined. For a shop that has joined already, whose sessions
     speak for that merchant, nothing is left to do.

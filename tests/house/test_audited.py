@@ -4,14 +4,15 @@ The calls are those of the tenancy probe, so that a new command is held to it as
 """
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
 import pytest
 
-from domain.access import STAFF_GRANTS, Permission, StaffRole
+from domain.access import STAFF_GRANTS, AdminRole, Permission, StaffRole
 from domain.scope import Door
+from tests.api.admin import person
 from tests.house.calls import Thing, with_ids, without_ids
 from tests.house.full_shop import Full, fill
 from tests.house.selection import CORE
@@ -19,7 +20,7 @@ from tests.house.test_catalog import TENANT_TABLES, contents
 from tests.house.test_permissions import Kind, ask, opened
 from tests.house.test_tenancy_probe import cursors
 from tests.rewards import offer, rich
-from tests.shop import open_shop
+from tests.shop import Shop, open_shop
 
 Connection = asyncpg.Connection  # type: ignore[type-arg]
 
@@ -40,16 +41,13 @@ SHARED = frozenset({"api_keys", "stores", "store_invitations"})
 assert CORE.mutation_type is not None
 COMMANDS = CORE.mutation_type.fields
 CHECKED_ELSEWHERE = {
-    # Neither of the shops is a sandbox: tests/schema/test_merchants.py.
-    "sandboxClockAdvance",
-    # A shop is joined by another one's invitation: tests/schema/test_merchants.py.
-    "storeJoin",
-    "storeRemove",
+    # Neither of the shops is a sandbox, and a shop is joined by another one's invitation: below.
+    *("sandboxClockAdvance", "storeJoin", "storeRemove"),
     # A coupon cannot be taken back: below.
     "redemptionCancel",
     # A follow is a customer's own.
     "socialFollowClaim",
-    # The platform's: tests/api/test_admin_accounts.py.
+    # The platform's: below.
     *("adminCreate", "adminUpdate", "adminDisable", "adminReset", "adminPasswordChange"),
 }
 
@@ -134,3 +132,94 @@ async def test_who_is_kept_out_leaves_nothing(application: object, owner: Connec
         tried += 1
     assert tried > 20
     assert await audited(owner, full) == entries
+
+
+async def told(owner: Connection, shop: Shop) -> list[tuple[Any, ...]]:
+    """What the merchant's audit tells, oldest first."""
+    rows = [json.loads(row) for row in await contents(owner, "audit_entries", shop.merchant.id)]
+    return [(row["action"], row["before"], row["after"]) for row in sorted(rows, key=lambda row: row["id"])]
+
+
+async def test_a_clock_that_is_moved_tells_from_when_to_when(application: object, owner: Connection) -> None:
+    sandbox = await open_shop(application, sandbox=True)
+    advance = "mutation ($until: DateTime) { sandboxClockAdvance(until: $until) { merchant { now } userErrors { code } } }"
+    entries: list[tuple[Any, ...]] = []
+    for year in (2030, 2031):
+        until = f"{year}-01-01T00:00:00Z"
+        for expected in ([], [{"code": "CLOCK_BACKWARDS"}]):
+            moved = await sandbox.data(advance, until=until)
+            assert moved["sandboxClockAdvance"]["userErrors"] == expected
+        *before, (action, was, became) = await told(owner, sandbox)
+        assert before == entries
+        assert (action, became) == ("sandbox_clock.advanced", {"now": until})
+        # The clock goes on between the two calls, however fast they are.
+        assert datetime.fromisoformat(was["now"]).year in {datetime.now(UTC).year, year - 1}
+        entries = [*before, (action, was, became)]
+    assert len(entries) == 2
+
+
+async def test_a_shop_that_joins_and_leaves_is_told_by_whoever_did_it(application: object, owner: Connection) -> None:
+    home, outlet = await open_shop(application), await open_shop(application)
+    call = "mutation ($shop: String!) { %s(shopDomain: $shop) { userErrors { code } } }"
+
+    async def run(shop: Shop, name: str, other: Shop) -> list[Any]:
+        codes = (await shop.data(call % name, shop=other.merchant.shop_domain))[name]["userErrors"]
+        return [one["code"] for one in codes]
+
+    here, there = home.merchant.shop_domain, outlet.merchant.shop_domain
+    assert await run(outlet, "storeJoin", home) == ["NOT_FOUND"]
+    assert await run(home, "storeRemove", outlet) == ["NOT_FOUND"]
+    assert await told(owner, home) == await told(owner, outlet) == []
+    for name, shop, other in (("storeInvite", home, outlet), ("storeJoin", outlet, home)):
+        for _ in range(2):
+            assert await run(shop, name, other) == []
+    assert await told(owner, home) == [("store.invited", None, {"shop_domain": there})]
+    assert await told(owner, outlet) == [("store.joined", None, {"joined": here})]
+    assert await run(home, "storeRemove", outlet) == []
+    assert await run(home, "storeRemove", outlet) == ["NOT_FOUND"]
+    assert (await told(owner, home))[1:] == [("store.removed", {"shop_domain": there, "joined": True}, None)]
+    assert await told(owner, outlet) == [("store.joined", None, {"joined": here})]
+
+
+async def test_what_the_platforms_people_do_to_each_other_is_told(shop: Shop, owner: Connection) -> None:
+    boss, someone = await person(shop), await person(shop, AdminRole.SUPPORT)
+    token, subject = (await boss.tokens())["token"], f"gid://loyalnest/Admin/{someone.admin_id}"
+
+    async def entries() -> list[tuple[Any, ...]]:
+        rows = await owner.fetch("select * from platform_audit_entries where subject = $1 order by id", subject)
+        assert {row["actor"] for row in rows[1:]} <= {f"admin:{boss.admin_id}", f"admin:{someone.admin_id}"}
+        return [(row["action"], *(row[side] and json.loads(row[side]) for side in ("before", "after"))) for row in rows]
+
+    async def run(given: str, *, by: str = token) -> list[str]:
+        answer = await boss.ask(by, f"mutation ($id: ID!) {{ {given} {{ userErrors {{ code }} }} }}", id=subject)
+        return [one["code"] for one in answer["data"][given.partition("(")[0]]["userErrors"]]
+
+    was, became = {"role": "support", "networks": []}, {"role": "points", "networks": ["127.0.0.0/8"]}
+    expected = [("admin.created", None, was)]
+    assert await entries() == expected
+    for change in ('adminUpdate(id: $id, role: POINTS, networks: ["127.0.0.0/8"])', "adminUpdate(id: $id)"):
+        # Done once, it is no change the second time.
+        assert [await run(change), await run(change)] == [[], []]
+    assert await run('adminUpdate(id: $id, networks: ["nowhere"])') == ["BAD_INPUT"]
+    expected.append(("admin.updated", was, became))
+    assert await entries() == expected
+    assert await run("adminReset(id: $id)") == []
+    expected.append(("admin.reset", None, None))
+    assert [await run("adminDisable(id: $id)"), await run("adminDisable(id: $id)")] == [[], []]
+    expected.append(("admin.disabled", became, None))
+    assert await entries() == expected
+
+
+async def test_a_password_that_is_changed_is_told_without_it(shop: Shop, owner: Connection) -> None:
+    someone = await person(shop)
+    token = (await someone.tokens())["token"]
+    change = """mutation ($current: String!, $password: String!) {
+        adminPasswordChange(current: $current, password: $password) { userErrors { code } }
+    }"""
+    for current, code in (("wrong", ["NOT_FOUND"]), (someone.password, [])):
+        answer = await someone.ask(token, change, current=current, password="long enough and new")
+        assert [one["code"] for one in answer["data"]["adminPasswordChange"]["userErrors"]] == code
+    rows = await owner.fetch("select * from platform_audit_entries where actor = $1 order by id", f"admin:{someone.admin_id}")
+    assert [row["action"] for row in rows] == ["admin.signed_in", "admin.password_changed"]
+    assert "long enough" not in repr(rows)
+    assert (rows[1]["before"], rows[1]["after"]) == (None, None)
