@@ -20,16 +20,11 @@ from dramatiq.worker import Worker
 from domain.log import configure, log
 from domain.settings import settings
 from workers import sweeper
-from workers.broker import broker
-from workers.job import OWN, QUEUES, SHOPIFY
+from workers.broker import IDLE_MS, OWN, QUEUES, broker
 
 GARBAGE_THRESHOLDS = (50_000, 20, 20)
 """Python looks for cycles after every 700 objects that stay. A batch of orders holds tens of thousands for a moment, and a sixth
 of a worker's time went into looking."""
-
-POLL_MS = {OWN: 20, SHOPIFY: 100}
-"""How long an idle worker waits before it asks Redis again: the larger part of the delay of a quiet shop's first event. Who waits
-for Shopify next can wait a little longer before, and asking for nothing costs a processor something too."""
 
 
 def main() -> None:
@@ -46,8 +41,7 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stopping.set())
     broker.emit_after("process_boot")
-    poll_ms = min(POLL_MS[queue] for queue in queues)
-    worker = Worker(broker, queues=set(queues), worker_threads=arguments.threads, worker_timeout=poll_ms)
+    worker = Worker(broker, queues=set(queues), worker_threads=arguments.threads, worker_timeout=IDLE_MS)
     worker.start()
     loop = get_event_loop_thread()
     assert loop is not None, "the AsyncIO middleware starts the loop with the worker"

@@ -5,7 +5,7 @@ from typing import Any
 
 import dramatiq
 import redis
-from dramatiq import Broker, Middleware, Worker
+from dramatiq import Broker, Consumer, Middleware, Worker
 from dramatiq.asyncio import get_event_loop_thread
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.middleware import AsyncIO, Retries, ShutdownNotifications, TimeLimit
@@ -21,10 +21,33 @@ MAINTENANCE_CHANCE = 100_000
 
 JOB_TIME_LIMIT_MS = 120_000
 
+OWN = "work"
+"""The queue of what needs our own servers alone."""
+
+SHOPIFY = "shopify"
+"""The queue of what waits for Shopify. It has workers of its own, so that nothing else waits when Shopify is slow or away."""
+
+QUEUES = (OWN, SHOPIFY)
+
+POLL_MS = {OWN: 20, SHOPIFY: 100}
+"""How long an idle worker waits before it asks Redis again: the larger part of the delay of a quiet shop's first event. Who waits
+for Shopify next can wait a little longer before, and asking for nothing costs a processor something too."""
+
+IDLE_MS = 500
+"""How often a thread without work looks whether it is to stop, and a queue of what is tried again later whether that is due."""
+
 
 def redis_client(url: str) -> redis.Redis:
     """The connection pool that the broker uses."""
     return redis.Redis.from_url(url, socket_timeout=SOCKET_TIMEOUT_S, socket_connect_timeout=5, health_check_interval=30)
+
+
+class PacedBroker(RedisBroker):
+    """Asks for each queue as often as its first message may be late. Dramatiq has one pace for that and for what only waits."""
+
+    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = IDLE_MS) -> Consumer:
+        """A consumer of a queue that waits at most so many milliseconds before it asks again."""
+        return super().consume(queue_name, prefetch, POLL_MS.get(queue_name, timeout))
 
 
 class DatabaseAtBoot(Middleware):
@@ -41,7 +64,7 @@ def _on_loop(work: Coroutine[Any, Any, None]) -> None:
     thread.run_coroutine(work)
 
 
-broker = RedisBroker(
+broker = PacedBroker(
     client=redis_client(settings().redis_url),
     namespace="loyalnest",
     maintenance_chance=MAINTENANCE_CHANCE,

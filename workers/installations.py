@@ -8,7 +8,8 @@ from domain.scope import Scope
 from domain.settings import settings
 from integrations.shopify import NotInstalled, Shopify, ShopifyError, tell
 from integrations.shopify.webhooks import register
-from workers.job import SHOPIFY, job
+from workers.broker import SHOPIFY
+from workers.job import job
 from workers.rewards import shopify
 
 AGAIN = timedelta(days=1)

@@ -10,17 +10,9 @@ import structlog
 from domain import db, merchants, scope
 from domain.log import log
 from domain.scope import Scope
-from workers.broker import broker
+from workers.broker import OWN, QUEUES, broker
 
 COLLISIONS_MAX = 5
-
-OWN = "work"
-"""The queue of what needs our own servers alone."""
-
-SHOPIFY = "shopify"
-"""The queue of what waits for Shopify. It has workers of its own, so that nothing else waits when Shopify is slow or away."""
-
-QUEUES = (OWN, SHOPIFY)
 
 R = TypeVar("R")
 Work = Callable[[Scope], Awaitable[None]]

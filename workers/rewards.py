@@ -24,7 +24,8 @@ from integrations.shopify.discounts import (
     remove_code,
     remove_way_to_pay,
 )
-from workers.job import SHOPIFY, in_transaction, job
+from workers.broker import SHOPIFY
+from workers.job import in_transaction, job
 from workers.relay import relay
 
 BATCH = 16

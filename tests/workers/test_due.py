@@ -12,9 +12,9 @@ from domain import db, merchants, scope
 from domain.scope import Scope, system
 from tests.shop import NOON, Shop, open_shop, order, rate
 from workers import sweeper
-from workers.broker import broker
+from workers.broker import QUEUES, broker
 from workers.due import DUE, LOST_AFTER, Due, merchants_with, wake_due
-from workers.job import QUEUES, job
+from workers.job import job
 from workers.orders import mature, mature_orders
 from workers.points import daily
 
