@@ -44,7 +44,7 @@ def main() -> None:
     count = QUICK if given.quick else COUNT
     kinds: dict[str, tuple[Send, int]] = {
         "documents over HTTP": (documents, count),
-        "sockets": (frames, count // PER_SOCKET),
+        "sockets": (frames, -(-count // PER_SOCKET)),
         "webhooks": (webhooks, count),
     }
     rows: list[list[str]] = []
@@ -78,8 +78,8 @@ async def _measured(target: Target, send: Send, count: int) -> list[str]:
 
 
 def _even(count: int) -> int:
-    """As many as can be shared out among the senders."""
-    return max(count // AT_ONCE, 1) * AT_ONCE
+    """As many as can be shared out among the senders, and no fewer."""
+    return -(-count // AT_ONCE) * AT_ONCE
 
 
 async def _open_shop(database_url: str) -> Merchant:
