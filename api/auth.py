@@ -4,6 +4,7 @@ import ipaddress
 import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +24,8 @@ ADMIN_AUDIENCE = "loyalnest:admin"
 ALGORITHM = "HS256"
 LEEWAY_S = 10
 """Shopify's own libraries allow clocks to differ by this much."""
+VERIFIED_MAX = 4_096
+"""How many tokens, and addresses, a process remembers: some megabytes at most."""
 
 _SHOP = re.compile(r"[a-z0-9][a-z0-9-]*\.myshopify\.com")
 _USER = re.compile(r"[0-9]{1,20}")
@@ -79,7 +82,7 @@ async def authenticate(given: Given, at: datetime) -> Caller:
         raise Unauthenticated("Send a credential: `Authorization: Bearer …`.")
     if token.startswith(API_KEY_PREFIX):
         return await on_time(await _partner(token, given, at))
-    claims = _own_claims(token)
+    claims = _own_claims(token, at)
     if claims is None:
         session, user = staff_of_session(token)
         return await _staff(session.shop, user, session.expires_at, given, at)
@@ -128,26 +131,38 @@ def _token(audience: str, at: datetime, lasts: timedelta, **claims: str | bool) 
     return jwt.encode(whole, settings().token_secret.get_secret_value(), ALGORITHM)
 
 
-def _own_claims(token: str) -> dict[str, Any] | None:
+def _own_claims(token: str, at: datetime) -> dict[str, Any] | None:
     """The claims of a token of ours; None when another's key has signed it. Raises Unauthenticated."""
     try:
-        claims: dict[str, Any] = jwt.decode(
-            token,
-            settings().token_secret.get_secret_value(),
-            algorithms=[ALGORITHM],
-            audience=[CUSTOMER_AUDIENCE, STAFF_AUDIENCE, ADMIN_AUDIENCE],
-            issuer=ISSUER,
-            leeway=LEEWAY_S,
-            options={"require": ["exp", "iat", "sub"]},
-        )
+        claims = _verified(token, settings().token_secret.get_secret_value())
     except jwt.InvalidSignatureError:
         return None
     except (jwt.PyJWTError, TypeError, AttributeError) as error:
         raise _invalid() from error
+    # All else that was found good of a token stays good.
+    if int(claims["exp"]) <= at.timestamp() - LEEWAY_S:
+        raise _invalid()
     # One audience, as we write it: a token for several would be good at several doors.
     if not isinstance(claims["aud"], str) or not isinstance(claims["sub"], str):
         raise _invalid()
     return claims
+
+
+@lru_cache(VERIFIED_MAX)
+def _verified(token: str, secret: str) -> dict[str, Any]:
+    """The claims of a token that this secret has signed, for us, and which has begun. What is refused raises, and is not kept.
+
+    Verifying takes longer than most of what a request asks for, and a page asks several times with one token.
+    """
+    return jwt.decode(
+        token,
+        secret,
+        algorithms=[ALGORITHM],
+        audience=[CUSTOMER_AUDIENCE, STAFF_AUDIENCE, ADMIN_AUDIENCE],
+        issuer=ISSUER,
+        leeway=LEEWAY_S,
+        options={"require": ["exp", "iat", "sub"]},
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,14 +289,15 @@ async def _admin(claims: dict[str, Any], given: Given, at: datetime) -> Caller:
     return _at_merchant(merchant, actor, permissions, expires_at, given)
 
 
-def admin_session_of(authorization: str | None) -> UUID:
-    """The session of an admin's token. Raises Unauthenticated."""
-    claims = _own_claims((authorization or "").partition(" ")[2].strip())
+def admin_session_of(authorization: str | None, at: datetime) -> UUID:
+    """The session of an admin's token at the real instant `at`. Raises Unauthenticated."""
+    claims = _own_claims((authorization or "").partition(" ")[2].strip(), at)
     if claims is None or claims["aud"] != ADMIN_AUDIENCE:
         raise _invalid()
     return _uuid(claims, "sid")
 
 
+@lru_cache(VERIFIED_MAX)
 def origin_of(address: str) -> str:
     """The network of an address, which tells where a caller is and not who: a /24, or a /48 of the longer kind."""
     try:

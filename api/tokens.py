@@ -159,7 +159,7 @@ async def admin_refresh(request: Request[Any, Any, Any]) -> Response[Any]:
 async def admin_sign_out(request: Request[Any, Any, Any]) -> Response[Any]:
     """End the session whose access token is shown."""
     try:
-        await admins.end(_anonymous(request), admin_session_of(request.headers.get("authorization")))
+        await admins.end(_anonymous(request), admin_session_of(request.headers.get("authorization"), scope.now()))
     except DomainError as error:
         return _refuse(request, error)
     return _fresh({"status": "ended"})

@@ -11,7 +11,8 @@ import asyncpg
 import jwt
 import pytest
 
-from api.auth import CUSTOMER_AUDIENCE, LEEWAY_S
+from api import auth
+from api.auth import CUSTOMER_AUDIENCE, LEEWAY_S, Given, Unauthenticated, authenticate
 from domain import db
 from domain.settings import settings
 from tests.conftest import CLIENT_ID, CLIENT_SECRET, PREVIOUS_SECRET
@@ -256,6 +257,33 @@ async def test_a_customers_token_expired_or_tampered(shop: Shop) -> None:
     changed = base64.urlsafe_b64encode(json.dumps(decoded | {"sub": str(uuid4())}).encode()).decode().rstrip("=")
     await refused(shop, f"{head}.{changed}.{signature}")
     await refused(shop, f"{head}.{claims}.{signature[:-4]}AAAA")
+
+
+async def test_a_token_that_was_good_expires_all_the_same(shop: Shop) -> None:
+    """Who was verified once is remembered, but for the time."""
+    now = datetime.now(UTC)
+    given = Given(f"Bearer {own_token(shop, exp=now + timedelta(minutes=5))}")
+    for minutes in (0, 5):
+        assert (await authenticate(given, now + timedelta(minutes=minutes))).merchant_id == shop.merchant.id
+    with pytest.raises(Unauthenticated):
+        await authenticate(given, now + timedelta(minutes=5, seconds=11))
+    with pytest.raises(Unauthenticated):
+        await authenticate(given, now + timedelta(days=1))
+    assert (await authenticate(given, now)).merchant_id == shop.merchant.id
+
+
+async def test_what_is_refused_is_not_remembered(shop: Shop) -> None:
+    now = datetime.now(UTC)
+    before = auth._verified.cache_info().currsize
+    good = own_token(shop)
+    for token in (own_token(shop, CLIENT_SECRET), own_token(shop, iss="another"), own_token(shop, exp=now - AGO), good[:-1], "x"):
+        with pytest.raises(Unauthenticated):
+            await authenticate(Given(f"Bearer {token}"), now)
+    assert auth._verified.cache_info().currsize == before
+    # Nor what another key has signed, whatever was good before.
+    await authenticate(Given(f"Bearer {good}"), now)
+    with pytest.raises(jwt.InvalidSignatureError):
+        auth._verified(good, "another secret, as long as one has to be")
 
 
 async def test_a_customers_token_names_its_merchant(shop: Shop, other_shop: Shop) -> None:

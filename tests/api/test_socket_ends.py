@@ -188,7 +188,7 @@ async def test_when_one_of_our_own_people_may_no_longer(
 
     async def lose() -> None:
         if loss == "signed out":
-            await admins.end(at, admin_session_of(f"Bearer {token}"))
+            await admins.end(at, admin_session_of(f"Bearer {token}", datetime.now(UTC)))
             return
         async with db.transaction(at):
             match loss:
