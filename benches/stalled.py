@@ -221,6 +221,10 @@ def _waiting(port: int) -> int:
     return waiting
 
 
+def _p99(one: Round) -> float:
+    return quantiles(one.delays_ms, n=100)[98]
+
+
 def _show(rounds: dict[str, list[Round]]) -> None:
     def told(several: list[Round]) -> list[str]:
         cuts = [quantiles(one.delays_ms, n=100) for one in several]
@@ -233,12 +237,14 @@ def _show(rounds: dict[str, list[Round]]) -> None:
             f"{max(one.grown_mib for one in several):.1f}",
         ]
 
+    without, beside = (rounds[f"{READING} read, {count} do not"] for count in (0, STALLED))
+    ratio = median(_p99(one) / _p99(other) for one, other in zip(beside, without, strict=True))
     report.show(
         "From a point that is earned to the event of whoever listens",
         ["", "events", "p50 ms", "p99 ms", "spread", "slowest", "MiB"],
         [[name, *told(several)] for name, several in sorted(rounds.items(), reverse=True)],
         f"Medians of the rounds; {READING // PEOPLE} clients listen to each point. The goal for p99 is {P99_GOAL_MS} ms. "
-        "MiB is the most by which the server grew in a round.",
+        f"Pair by pair, p99 beside them is {ratio:.2f} of p99 without. MiB is the most by which the server grew in a round.",
     )
 
 
