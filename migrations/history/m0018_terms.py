@@ -6,7 +6,7 @@ from piccolo.apps.migrations.auto.migration_manager import MigrationManager
 
 from migrations.run import raw_sql
 
-ID = "0019_terms"
+ID = "0018_terms"
 VERSION = "1.38.0"
 DESCRIPTION = "A table of the terms by which customers are found, which an index serves behind row-level security"
 
