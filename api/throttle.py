@@ -25,8 +25,8 @@ from schema.context import ThrottleStatus
 TIMEOUT_S = 0.25
 AWAY_S = 1.0
 """After Redis has failed it is left alone for so long: no request waits for a time-out that another has just waited for."""
-LEASE_S = 5.0
-"""Points taken and not spent are forgotten after so long; the bucket has filled up again by then."""
+LEASE_S = 30.0
+"""Points taken and not spent are forgotten after so long; the bucket has regained them long before."""
 LEASE_PART = 10
 """A process takes at most this part of a bucket ahead."""
 LOCAL_PART = 4
