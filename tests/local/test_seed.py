@@ -13,7 +13,7 @@ import pytest
 from domain import customers, db
 from domain.scope import system
 from tests.conftest import ROOT
-from tests.local.test_demo import SEED
+from tests.e2e.processes import SEED
 from workers.inbox import work_off
 
 
