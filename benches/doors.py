@@ -160,9 +160,9 @@ def _show(rounds: dict[str, list[Round]], bombs: dict[str, float]) -> None:
             name,
             f"{middle(name, 'requests_per_s'):,.0f}",
             report.spread([one.requests_per_s for one in several]),
-            f"{middle(name, 'requests_per_s') / middle('none', 'requests_per_s'):.2f}",
+            report.ratio([one.requests_per_s for one in several], [one.requests_per_s for one in rounds["none"]]),
             f"{middle(name, 'cpu_us'):.0f}",
-            f"{middle('none', 'cpu_us') / middle(name, 'cpu_us'):.2f}",
+            report.ratio([one.cpu_us for one in rounds["none"]], [one.cpu_us for one in several]),
         ]
         for name, several in rounds.items()
     ]
