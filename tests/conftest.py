@@ -115,7 +115,7 @@ async def _execute(url: str, statement: str) -> None:
 @pytest.fixture(scope="session")
 async def application() -> AsyncGenerator[object, None]:
     """The application in this process, started as a server starts it; its pool is the tests' pool."""
-    from api.app import create_app  # noqa: PLC0415
+    from api.app import create_app  # noqa: PLC0415 -- the settings are read at import, and made in pytest_configure
 
     app = create_app()
     ready, done = asyncio.Event(), asyncio.Event()
@@ -146,7 +146,7 @@ async def owner() -> AsyncGenerator["asyncpg.Connection[asyncpg.Record]", None]:
 @pytest.fixture
 async def shop(application: object) -> "Shop":
     """A fresh merchant in US dollars, without a program."""
-    from tests.shop import open_shop  # noqa: PLC0415
+    from tests.shop import open_shop  # noqa: PLC0415 -- see application
 
     return await open_shop(application)
 
@@ -154,6 +154,6 @@ async def shop(application: object) -> "Shop":
 @pytest.fixture
 async def other_shop(application: object) -> "Shop":
     """Another merchant, to whom nothing of `shop` may show."""
-    from tests.shop import open_shop  # noqa: PLC0415
+    from tests.shop import open_shop  # noqa: PLC0415 -- see application
 
     return await open_shop(application)

@@ -22,6 +22,7 @@ from domain.keyring import SEAL, SEARCH, KeyMissing
 from domain.rotation import SEALED, State
 from domain.seal import NONCE_BYTES, OLD_VERSION, seal, unseal
 from domain.settings import settings
+from tests.api.admin import person
 from tests.shop import NOON, Shop
 
 AT_ONCE = timedelta(0)
@@ -194,8 +195,6 @@ async def test_the_master_key_turns(shop: Shop, owner: Connection, previous_mast
 
 
 async def test_the_platforms_secrets_turn_too(shop: Shop, previous_master: list[str]) -> None:
-    from tests.api.admin import person  # noqa: PLC0415
-
     someone = await person(shop)
     turn_master(previous_master)
     assert (await someone.sign_in()).status_code == 200

@@ -10,7 +10,7 @@ import pytest
 import redis.asyncio
 import stamina
 
-from domain import installations
+from domain import db, installations
 from domain.settings import settings
 from integrations.shopify import NotInstalled, Refused, Shopify, Throttled, Unanswered
 from integrations.shopify import client as client_module
@@ -276,8 +276,6 @@ async def expire(here: Beside) -> None:
 
 async def reset_revision(here: Beside) -> int:
     """Count from one again, so that the tests read as they are meant."""
-    from domain import db  # noqa: PLC0415
-
     scope = here.shop.now()
     async with db.connection(scope) as connection:
         return await connection.fetchval(
