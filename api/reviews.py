@@ -1,10 +1,10 @@
 """What Yotpo and Judge.me tell of reviews: checked, stored, answered. The work comes after, found by the sweeper."""
 
-from dataclasses import replace
 from typing import Any
 
 from litestar import Request, Response, post
 from litestar.status_codes import HTTP_200_OK
+from msgspec.structs import replace
 
 from domain import actions, merchants, scope
 from domain.actions import InvalidReview, Provider

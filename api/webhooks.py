@@ -3,12 +3,12 @@
 import base64
 import binascii
 import hmac
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from litestar import Request, Response, post
 from litestar.status_codes import HTTP_200_OK
+from msgspec.structs import replace
 
 from api.process import process_of
 from domain import calendar, customers, inbox, installations, merchants, scope

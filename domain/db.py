@@ -108,9 +108,11 @@ class Database:
         return len(self._idle), len(self._idle) + self._lent
 
     def _take(self, merchant_id: UUID) -> TenantConnection | None:
-        """An idle connection, if there is one: rather one that shows this merchant already."""
+        """An idle connection, if there is one: rather one that shows this merchant already, and of these the last one used."""
         while self._idle:
-            place = next((place for place, idle in enumerate(self._idle) if idle.merchant_id == merchant_id), -1)
+            place = len(self._idle) - 1
+            while place > 0 and self._idle[place].merchant_id != merchant_id:
+                place -= 1
             connection = self._idle.pop(place)
             # The server may have closed it in the meantime.
             if not connection.is_closed():

@@ -1,9 +1,12 @@
 """Who asks, for which merchant, and when: the first argument of everything in the domain."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
+
+import msgspec
+from msgspec.structs import replace
 
 
 class Door(StrEnum):
@@ -34,8 +37,7 @@ NOBODY = UUID(int=0)
 SYSTEM = Actor(Door.SYSTEM, "loyalnest")
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(msgspec.Struct, frozen=True):
     """A merchant, an actor and an instant of the merchant's own clock. Time is an input: nothing below reads a clock.
 
     clock_offset: how far that clock is ahead of the real one; zero unless the merchant is a sandbox (docs/adr/0012).

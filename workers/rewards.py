@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 from functools import cache
 from uuid import UUID
 
 import asyncpg
+from msgspec.structs import replace
 
 from domain import customers, merchants, rewards
 from domain.log import log

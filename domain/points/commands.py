@@ -1,6 +1,7 @@
 """Posting to the ledger."""
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -45,37 +46,40 @@ async def post(scope: Scope, entries: Sequence[Entry]) -> list[Posted]:
         if max(abs(entry.points), abs(entry.pending)) > POINTS_MAX:
             raise PointsOutOfRange(f"An entry moves at most {POINTS_MAX} points.", field=("points",))
     actor = str(scope.actor)
-    columns: list[Sequence[Any]] = list(zip(*map(astuple, entries), strict=True))
-    digests = [
-        digest(
-            entry.type,
-            entry.points,
-            entry.pending,
-            entry.source,
-            entry.external_id,
-            entry.purpose,
-            entry.program_version,
-            entry.reason,
-            actor,
-            entry.trace,
-            scope.at,
-            entry.lot,
-            entry.reverses,
-            entry.expires_at,
-            entry.shares,
-        )
-        for entry in entries
-    ]
-    columns.insert(_DIGEST_PLACE, digests)
+    given = [_fields(entry, actor, scope.at) for entry in entries]
     try:
         async with db.connection(scope) as connection:
-            if len(entries) == 1:
-                posted = await connection.fetchval(_POST_ONE, scope.merchant_id, scope.at, actor, *(only for [only] in columns))
+            if len(given) == 1:
+                posted = await connection.fetchval(_POST_ONE, scope.merchant_id, scope.at, actor, *given[0])
                 return [] if posted is None else [Posted(0, *posted)]
-            rows = await connection.fetch(_POST, scope.merchant_id, scope.at, actor, *map(db.column, columns))
+            columns = map(db.column, zip(*given, strict=True))
+            rows = await connection.fetch(_POST, scope.merchant_id, scope.at, actor, *columns)
     except asyncpg.PostgresError as error:
         raise _refusal(error) from error
     return [Posted(*row) for row in rows]
+
+
+def _fields(entry: Entry, actor: str, at: datetime) -> tuple[Any, ...]:
+    """What the functions take of an entry."""
+    fields = astuple(entry)
+    content = digest(
+        entry.type,
+        entry.points,
+        entry.pending,
+        entry.source,
+        entry.external_id,
+        entry.purpose,
+        entry.program_version,
+        entry.reason,
+        actor,
+        entry.trace,
+        at,
+        entry.lot,
+        entry.reverses,
+        entry.expires_at,
+        entry.shares,
+    )
+    return (*fields[:_DIGEST_PLACE], content, *fields[_DIGEST_PLACE:])
 
 
 def _refusal(error: asyncpg.PostgresError) -> Exception:

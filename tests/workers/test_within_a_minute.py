@@ -1,10 +1,10 @@
 """How long it takes until what a dead worker has left is settled: told by the clock that is handed in, and not by waiting."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import asyncpg
 import pytest
+from msgspec.structs import replace
 
 from domain.db import DISPATCHER_ROLE
 from domain.rewards import RewardKind
