@@ -83,7 +83,7 @@ class Awarding:
         self._next = 4 * 10**18
 
     def run(self, merchants: Sequence[UUID], *, customers: int, kind: str, connections: int, batch: int, seconds: float) -> float:
-        """Entries per second of one process for each merchant given, all at once."""
+        """Entries per second of one process for each merchant given, all at once; one that is given twice has two."""
         processes = [
             self._start(merchant, customers=customers, kind=kind, connections=connections, batch=batch, seconds=seconds)
             for merchant in merchants

@@ -179,12 +179,19 @@ def measure_award(here: Stand, shops: Shops, size: Size) -> dict[str, Any]:
                 rates[f"pgbench {clients}"].append(
                     pgbench.run(here.database_url, merchant_id, script, clients, seconds=size.seconds / 2)
                 )
-                rates[f"award {clients}"].append(_award(awarding, [merchant_id], size, kind, clients, 1))
+                for processes in _clients_processes(clients):
+                    rate = _award(awarding, [merchant_id] * processes, size, kind, clients // processes, 1)
+                    rates[f"award {clients}, processes {processes}"].append(rate)
             for processes in WORKERS:
                 rates[f"batches {processes}"].append(_award(awarding, shops.ids[:processes], size, kind, 1, BATCH))
         _show_award(kind, size, rates)
         found[kind] = rates
     return found
+
+
+def _clients_processes(clients: int) -> tuple[int, ...]:
+    """Over how many processes the connections are spread: one, and as many as pgbench spreads them over threads."""
+    return tuple(sorted({1, min(pgbench.THREADS, clients)}))
 
 
 def _award(awarding: Awarding, merchant_ids: list[UUID], size: Size, kind: str, connections: int, batch: int) -> float:
@@ -196,19 +203,20 @@ def _award(awarding: Awarding, merchant_ids: list[UUID], size: Size, kind: str, 
 def _show_award(kind: str, size: Size, rates: Rates) -> None:
     rows = [
         [
-            f"one at a time, {clients} connections",
-            _whole(median(rates[f"award {clients}"])),
-            report.spread(rates[f"award {clients}"]),
+            f"one at a time, {_count(clients, 'connection')}, {_count(processes, 'process', 'es')}",
+            _whole(median(rates[f"award {clients}, processes {processes}"])),
+            report.spread(rates[f"award {clients}, processes {processes}"]),
             _whole(median(rates[f"pgbench {clients}"])),
             report.spread(rates[f"pgbench {clients}"]),
-            report.ratio(rates[f"award {clients}"], rates[f"pgbench {clients}"]),
+            report.ratio(rates[f"award {clients}, processes {processes}"], rates[f"pgbench {clients}"]),
         ]
         for clients in size.clients
+        for processes in _clients_processes(clients)
     ]
     best = _best_single(size, rates)
     rows += [
         [
-            f"batches of {BATCH}, {processes} process{'es' if processes > 1 else ''}",
+            f"batches of {BATCH}, {_count(processes, 'process', 'es')}",
             _whole(median(rates[f"batches {processes}"])),
             report.spread(rates[f"batches {processes}"]),
             _whole(median(best)),
@@ -221,7 +229,8 @@ def _show_award(kind: str, size: Size, rates: Rates) -> None:
         f"Award: ledger, account, outbox; {kind}, {size.customers:,} customers",
         ["", "awards/s", "spread", "pgbench", "spread", "ratio"],
         rows,
-        "points.post in one process on asyncpg, beside one prepared statement. Each process of batches has a shop of its own.",
+        f"points.post on asyncpg, beside one prepared statement of pgbench on {pgbench.THREADS} threads. Processes of "
+        "single awards share a shop; each process of batches has its own.",
     )
 
 
@@ -318,8 +327,8 @@ def _show_backlog(kind: str, size: Size, rates: Rates) -> None:
     )
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'s' if number > 1 else ''}"
+def _count(number: int, what: str, plural: str = "s") -> str:
+    return f"{number} {what}{plural if number > 1 else ''}"
 
 
 def _whole(rate: float) -> str:
