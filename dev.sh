@@ -15,7 +15,7 @@ LoyalNest on this machine. Everything it makes lives in .venv/, target/ and .loy
   ./dev.sh down                       stop everything; the data stays
   ./dev.sh test [pytest arguments]    run all tests, or those that the arguments choose
   ./dev.sh check                      ruff, basedpyright, import-linter, rustfmt, clippy, schema snapshot
-  ./dev.sh audit                      ask whether a locked package of Python or Rust has a known vulnerability;
+  ./dev.sh audit                      ask whether a locked package has a known vulnerability;
                                       exit code 3: not all could be asked
   ./dev.sh schema                     print the GraphQL schema
   ./dev.sh documents                  give the front ends' documents (schema/trusted/) their ids
