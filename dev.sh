@@ -7,6 +7,13 @@ set -euo pipefail
 export LOYALNEST_CALLED_FROM=$PWD
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")"
 
+# Images of containers like to forbid it for the sake of their size, and then each of the many processes that start here
+# compiles a thousand modules anew. What is compiled lies apart, so that there is still nothing beside the sources.
+if [ -n "${PYTHONDONTWRITEBYTECODE:-}" ]; then
+    unset PYTHONDONTWRITEBYTECODE
+    export PYTHONPYCACHEPREFIX=${PYTHONPYCACHEPREFIX:-$PWD/.loyalnest/pycache}
+fi
+
 help() {
     cat <<'TEXT'
 LoyalNest on this machine. Everything it makes lives in .venv/, target/ and .loyalnest/.

@@ -1,6 +1,7 @@
-"""Real PostgreSQL and Redis for every test: one fresh database per run, one fresh merchant per test."""
+"""Real PostgreSQL and Redis for every test: one fresh database per process that tests, one fresh merchant per test."""
 
 import asyncio
+import fcntl
 import os
 import secrets
 import subprocess
@@ -8,13 +9,14 @@ import sys
 from base64 import b64encode
 from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import asyncpg
 import pytest
 from hypothesis import settings
 
 from local import servers
+from local.configuration import TEST_HOME
 
 if TYPE_CHECKING:
     from tests.shop import Shop
@@ -33,22 +35,41 @@ STILL = """
 """
 """No statistics are gathered but by who asks for them, so that the planner's choices do not hang on when autovacuum came by."""
 
-_made: dict[str, str] = {}
+REDIS_DATABASES = range(1, 16)
+"""A Redis has sixteen, and the first is left to who tries things by hand."""
+
+_run: dict[str, str] = {}
+"""Where the servers are, and the name of this run: its template's, with which the names of its other databases begin."""
+
+_locks: list[IO[str]] = []
+"""What holds this process's Redis database for as long as it lives."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Start the servers and make this run's database, before any module of ours reads its settings."""
+    """Start the servers and make this process's database, before any module of ours reads its settings.
+
+    The history is applied once, to a template. With `-n` the process that distributes the tests makes it, and each of those
+    that run them copies it: nothing of one process's tests is in the database or in the Redis database of another's.
+    """
     if config.option.collectonly or config.option.help:
         return
     if config.getoption("--hypothesis-seed") is None:
         # The same draws in every run, and no deadlines: a busy machine is slow, and not wrong.
         settings.load_profile("ci")
-    running = servers.ensure(ROOT / ".loyalnest" / "test")
-    _made.update(server=running.database_url, name=f"loyalnest_test_{os.getpid()}_{secrets.token_hex(3)}")
+    distributor: dict[str, Any] | None = getattr(config, "workerinput", None)
+    if distributor is None:
+        _begin()
+        if config.getoption("tx", None):
+            # The processes are yet to be started, and this one only distributes tests among them.
+            return
+    else:
+        _run.update(distributor["loyalnest"])
+    name = f"{_run['name']}_{'alone' if distributor is None else distributor['workerid']}"
+    redis_url, lock = _take_redis()
+    _locks.append(lock)
     os.environ.update(
-        DATABASE_URL=f"{running.database_url.rpartition('/')[0]}/{_made['name']}",
-        # A database of its own there too, so that the workers of two runs do not take each other's messages.
-        REDIS_URL=f"{running.redis_url.rpartition('/')[0]}/{1 + secrets.randbelow(15)}",
+        DATABASE_URL=_url(name),
+        REDIS_URL=redis_url,
         LOYALNEST_ENVIRONMENT="development",
         LOYALNEST_DOCUMENTS="any",
         # Tests ask faster than any client may; those of the allowances have buckets of their own.
@@ -62,7 +83,13 @@ def pytest_configure(config: pytest.Config) -> None:
         LOYALNEST_SHOPIFY_URL="http://shopify.test/{shop}",
         LOYALNEST_PUBLIC_URL="http://loyalnest.test",
     )
-    _make(os.environ["DATABASE_URL"])
+    _copy_template(name)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a process that is about to run tests where the servers and the template are."""
+    node.workerinput["loyalnest"] = _run
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -70,38 +97,82 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: "e2e" not in item.path.parts)
 
 
-def pytest_unconfigure() -> None:
-    """Drop this run's database; the servers stay for the next run."""
-    if _made:
-        _drop(_made["name"])
-        _made.clear()
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Drop this run's databases, also of a process that was killed; the servers stay for the next run."""
+    if _run and not hasattr(config, "workerinput"):
+        asyncio.run(_drop_all(_run["name"]))
+        _run.clear()
 
 
 @pytest.fixture
 def database() -> Iterator[str]:
     """The address of a database without anything of other tests, for processes that work off all that is there."""
-    url = f"{os.environ['DATABASE_URL']}_{secrets.token_hex(3)}"
-    _make(url)
-    yield url
-    _drop(url.rpartition("/")[2])
+    name = f"{os.environ['DATABASE_URL'].rpartition('/')[2]}_{secrets.token_hex(3)}"
+    _copy_template(name)
+    yield _url(name)
+    asyncio.run(_execute(_run["database_url"], _dropping(name)))
 
 
-def _make(url: str) -> None:
-    asyncio.run(_execute(_made["server"], f"create database {url.rpartition('/')[2]}"))
+@pytest.fixture
+def redis_url() -> Iterator[str]:
+    """The address of a Redis database beside the process's own, without the messages that other tests leave there."""
+    url, lock = _take_redis()
+    with lock:
+        yield url
+
+
+def _begin() -> None:
+    """Start the servers and make the template."""
+    running = servers.ensure(TEST_HOME)
+    name = f"loyalnest_test_{os.getpid()}_{secrets.token_hex(3)}"
+    _run.update(database_url=running.database_url, redis_url=running.redis_url, name=name)
+    asyncio.run(_execute(running.database_url, f"create database {name}"))
     # By a process of its own, because Piccolo's engine belongs to one database for as long as a process lives.
     migrated = subprocess.run(
         [sys.executable, "-m", "migrations.run"],
         cwd=ROOT,
-        env=os.environ | {"DATABASE_URL": url},
+        env=os.environ | {"DATABASE_URL": _url(name)},
         check=False,
         capture_output=True,
     )
     assert migrated.returncode == 0, migrated.stderr.decode()
-    asyncio.run(_execute(url, STILL))
+    asyncio.run(_execute(_url(name), STILL))
 
 
-def _drop(name: str) -> None:
-    asyncio.run(_execute(_made["server"], f"drop database if exists {name} with (force)"))
+def _url(name: str) -> str:
+    return f"{_run['database_url'].rpartition('/')[0]}/{name}"
+
+
+def _copy_template(name: str) -> None:
+    asyncio.run(_execute(_run["database_url"], f"create database {name} template {_run['name']}"))
+
+
+def _take_redis() -> tuple[str, IO[str]]:
+    """The address of a Redis database that no other process of this checkout tests with, as long as the lock is open."""
+    TEST_HOME.mkdir(parents=True, exist_ok=True)
+    # In any order, because runs of another checkout may use the same Redis, and they see other locks.
+    for number in secrets.SystemRandom().sample(REDIS_DATABASES, len(REDIS_DATABASES)):
+        lock = (TEST_HOME / f"redis-{number}.lock").open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+        else:
+            return f"{_run['redis_url'].rpartition('/')[0]}/{number}", lock
+    raise pytest.UsageError("Other test runs hold all databases of Redis. Wait until one of them ends.")
+
+
+async def _drop_all(name: str) -> None:
+    connection = await asyncpg.connect(_run["database_url"])
+    try:
+        for (one,) in await connection.fetch("select datname from pg_database where starts_with(datname, $1)", name):
+            await connection.execute(_dropping(one))
+    finally:
+        await connection.close()
+
+
+def _dropping(name: str) -> str:
+    return f"drop database if exists {name} with (force)"
 
 
 async def _execute(url: str, statement: str) -> None:

@@ -209,12 +209,10 @@ def test_without_a_running_loyalnest_it_says_what_to_do(tmp_path: Path) -> None:
         demo(1, path=tmp_path / "demo.json")
 
 
-def test_the_whole_demo(tmp_path: Path, database: str) -> None:
+def test_the_whole_demo(tmp_path: Path, database: str, redis_url: str) -> None:
     place = tmp_path / "demo.json"
     with running() as application:
-        application.environment["DATABASE_URL"] = database
-        # Redis databases are shared by all test runs on a machine, and workers of another run would take our messages.
-        application.environment["REDIS_URL"] = f"{os.environ['REDIS_URL'].rpartition('/')[0]}/{application.port % 15 + 1}"
+        application.environment.update(DATABASE_URL=database, REDIS_URL=redis_url)
         place.write_text(application.seed())
         application.start("api")
         application.start("workers")

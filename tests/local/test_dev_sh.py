@@ -56,3 +56,19 @@ def test_without_an_environment_nothing_is_made(tmp_path: Path, command: str) ->
     assert done.returncode == 1
     assert "./dev.sh up makes it anew" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["dev.sh"]
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"), [({}, "none, none"), ({"PYTHONDONTWRITEBYTECODE": "1"}, "none, {home}/.loyalnest/pycache")]
+)
+def test_modules_are_compiled_once_also_where_that_is_forbidden(tmp_path: Path, given: dict[str, str], kept: str) -> None:
+    copy = tmp_path / "dev.sh"
+    copy.write_text(DEV.read_text())
+    copy.chmod(0o755)
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text('#!/bin/sh\necho "${PYTHONDONTWRITEBYTECODE-none}, ${PYTHONPYCACHEPREFIX-none}"\n')
+    python.chmod(0o755)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    done = subprocess.run([str(copy), "doctor"], check=False, env=environment | given, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, kept.format(home=tmp_path) + "\n", "")
