@@ -1,6 +1,6 @@
 """The Admin API: Shopify's own schema, executed by graphql-core over the shop's state."""
 
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,13 @@ def schema() -> graphql.GraphQLSchema:
     return graphql.build_schema(SCHEMA.read_text())
 
 
+@lru_cache(maxsize=100)
+def read(text: str) -> tuple[graphql.DocumentNode, list[graphql.GraphQLError]]:
+    """A document, and what is wrong with it. Remembered, because the application asks the same few documents all the time."""
+    document = graphql.parse(text)
+    return document, graphql.validate(schema(), document)
+
+
 def cost(document: graphql.DocumentNode) -> float:
     """Shopify's rule: an object 1, a scalar 0, a connection its children for each of `first`, a mutation 10."""
     [operation] = [node for node in document.definitions if isinstance(node, graphql.OperationDefinitionNode)]
@@ -55,9 +62,9 @@ def _selected(selections: graphql.SelectionSetNode | None, parent: Any) -> float
     return total
 
 
-async def execute(shop: ShopState, document: graphql.DocumentNode, variables: Json, address: str) -> graphql.ExecutionResult:
+async def execute(shop: ShopState, text: str, variables: Json, address: str) -> graphql.ExecutionResult:
     """Validate and execute one document; every mistake is an error as Shopify would tell it. address: the shop's."""
-    errors = graphql.validate(schema(), document)
+    document, errors = read(text)
     if errors:
         return graphql.ExecutionResult(data=None, errors=errors)
     return graphql.execute_sync(schema(), document, root_value=_Root(shop, address), variable_values=variables)

@@ -110,7 +110,7 @@ async def _graphql(request: Request[Any, Any, Any], domain: FromPath[str], versi
     given: Json = await request.json()
     if not shop.allows(request.headers.get("x-shopify-access-token", "")):
         return Response({"errors": "[API] Invalid API key or access token"}, status_code=401)
-    document = graphql.parse(given["query"])
+    document, _ = admin.read(given["query"])
     [operation] = [node for node in document.definitions if isinstance(node, graphql.OperationDefinitionNode)]
     name = operation.name.value if operation.name else ""
     shop.calls[name] = shop.calls.get(name, 0) + 1
@@ -125,7 +125,7 @@ async def _graphql(request: Request[Any, Any, Any], domain: FromPath[str], versi
         return _UNDONE[fault.kind]()
     bucket.left -= cost
     bucket.spent += cost
-    result = await admin.execute(shop, document, given.get("variables") or {}, str(request.url).partition("/admin/")[0])
+    result = await admin.execute(shop, given["query"], given.get("variables") or {}, str(request.url).partition("/admin/")[0])
     if fault is not None:
         return Response("gateway", status_code=504) if fault.kind == "lost" else Response("{garbled", status_code=200)
     answer: Json = {"data": result.data, "extensions": _told(shop, cost, cost)}
