@@ -6,14 +6,13 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-import msgspec
 import pytest
 import redis.asyncio
 
 from domain import customers, db, points, scope
 from domain.scope import Scope
-from domain.settings import settings
 from tests.shop import NOON, Shop, order, rate
+from tests.workers.rings import ringing
 from workers import inbox as inbox_module
 from workers import relay as relay_module
 from workers import sweeper
@@ -210,16 +209,10 @@ async def test_personal_data_is_stored_sealed(shop: Shop) -> None:
 async def test_the_relay_rings_for_what_was_posted_and_empties_the_outbox(shop: Shop) -> None:
     await shop.publish(rate(10))
     customer = await shop.customer()
-    client = redis.asyncio.Redis.from_url(settings().redis_url)
-    async with client.pubsub() as channel:
-        await channel.subscribe(relay_module.CHANNEL)
-        await channel.get_message(timeout=5)
+    async with ringing(shop) as rings:
         await shop.deliver("orders/create", order(customer=customer.shopify_id))
         await work_off(shop.scope())
-        message = await channel.get_message(ignore_subscribe_messages=True, timeout=5)
-    await client.aclose()
-    assert message is not None
-    assert msgspec.json.decode(message["data"]) == [[str(shop.merchant.id), str(customer.id), 1]]
+        assert await rings(1) == [[[str(shop.merchant.id), str(customer.id), 1]]]
     assert await relay(shop.scope()) == 0
 
 

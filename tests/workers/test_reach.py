@@ -8,16 +8,14 @@ from uuid import UUID
 
 import msgspec
 import pytest
-import redis.asyncio
 
 from domain import db, identity, outbox, points, rewards
 from domain.customers import State
 from domain.points import Entry, TransactionType
 from domain.rewards import Definition, Reward, RewardKind, RewardStatus, reach
-from domain.settings import settings
 from tests.rewards import definition, offer, redeem
 from tests.shop import Shop
-from workers import relay as relay_module
+from tests.workers.rings import ringing
 from workers.relay import relay
 
 MINUTE = timedelta(minutes=1)
@@ -233,11 +231,6 @@ async def test_the_notice_rings_for_itself(shop: Shop) -> None:
     await offer(shop, definition(points=100))
     customer = await shop.customer()
     await post(shop, customer.id, 100)
-    client = redis.asyncio.Redis.from_url(settings().redis_url)
-    async with client.pubsub() as channel:
-        await channel.subscribe(relay_module.CHANNEL)
-        await channel.get_message(timeout=5)
+    async with ringing(shop) as rings:
         assert await relay(shop.scope()) == 2
-        rings: list[Any] = [await channel.get_message(ignore_subscribe_messages=True, timeout=5) for _ in range(2)]
-    await client.aclose()
-    assert [msgspec.json.decode(ring["data"]) for ring in rings] == [[[str(shop.merchant.id), str(customer.id), 1]]] * 2
+        assert await rings(2) == [[[str(shop.merchant.id), str(customer.id), 1]]] * 2
