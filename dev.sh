@@ -29,7 +29,8 @@ LoyalNest on this machine. Everything it makes lives in .venv/, target/ and .loy
   ./dev.sh doctor [--json]            say what is missing or wrong, and how to mend it
   ./dev.sh demo [--orders N] [--fast] send a day of orders and watch balances move
   ./dev.sh shopify [--hurry N]        a Shopify of our own for the demo's shops, with a checkout that sends its orders
-  ./dev.sh verify                     check every ledger entry against its hash chain
+  ./dev.sh verify                     check every ledger entry against its hash chain, every order against its points,
+                                      and that all that is sealed opens
   ./dev.sh orders-doctor [FILE] [--shop DOMAIN] [--book]
                                       compare Shopify's orders with the ledger, and book what is missing;
                                       without a file Shopify is asked for the shop's orders

@@ -25,6 +25,7 @@ from api.throttle import Throttle
 from api.tokens import TOKEN_ROUTES
 from api.webhooks import shopify_webhook
 from domain import db
+from domain.damage import Damaged
 from domain.errors import Code
 from domain.identifiers import new_id
 from domain.log import configure, log
@@ -71,6 +72,11 @@ def _http_error(request: Request[Any, Any, Any], error: HTTPException) -> Respon
 def _bug(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     log.error("http.bug", path=request.url.path, request_id=_request_id(request), exc_info=error)
     return _error(request, 500, Code.INTERNAL, "Something went wrong on our side.")
+
+
+def _damaged(request: Request[Any, Any, Any], error: Damaged) -> Response[Any]:
+    # It passes once it is mended, and until then Shopify is to deliver again.
+    return _error(request, 503, error.code, error.message)
 
 
 def _error(request: Request[Any, Any, Any], status: int, code: Code, message: str) -> Response[Any]:
@@ -138,7 +144,7 @@ def create_app() -> Litestar:
         lifespan=[lifespan],
         before_request=_begin,
         before_send=[_tell_request_id],
-        exception_handlers={HTTPException: _http_error, Exception: _bug},
+        exception_handlers={HTTPException: _http_error, Damaged: _damaged, Exception: _bug},
         cors_config=ANYWHERE,
         openapi_config=None,
         logging_config=None,

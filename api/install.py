@@ -15,6 +15,7 @@ from api.auth import ALGORITHM, ISSUER, Unauthenticated, origin_of, staff_of_ses
 from api.context import address_of
 from api.process import process_of
 from domain import installations, merchants, scope
+from domain.damage import Damaged
 from domain.errors import Code, DomainError
 from domain.log import log
 from domain.merchants import Merchant
@@ -138,9 +139,12 @@ def _begun(token: str) -> dict[str, str]:
 
 
 async def _is_installed(shop: str, at: datetime) -> bool:
-    """Whether the shop's token is there, can still be renewed, and does all that is needed."""
+    """Whether the shop's token is there and opens, can still be renewed, and does all that is needed."""
     home = await merchants.home_of(shop)
-    found = None if home is None else await installations.current(system(home.id, at))
+    try:
+        found = None if home is None else await installations.current(system(home.id, at))
+    except Damaged:
+        return False
     return found is not None and found.refresh_expires_at > at and signing.covers(found.scopes, oauth.SCOPES)
 
 

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from domain import master
+from domain.damage import Damaged, damaged
 from domain.settings import settings
 
 SEAL = "seal"
@@ -31,8 +32,12 @@ REFRESH_S = 30
 KEPT_MAX = 20_000
 
 
-class KeyMissing(Exception):
+class KeyMissing(Damaged):
     """A value names a key that the merchant does not have."""
+
+
+class KeyDamaged(Damaged):
+    """A key of the merchant's does not open: nothing that it seals can be read or written until it is given back."""
 
 
 @dataclass(slots=True)
@@ -46,6 +51,7 @@ class Ring:
     keys: dict[str, dict[int, bytes]] = field(default_factory=lambda: {purpose: {} for purpose in PURPOSES})
     active: dict[str, int] = field(default_factory=dict)
     other: dict[str, int] = field(default_factory=dict)
+    damaged: set[tuple[str, int]] = field(default_factory=set[tuple[str, int]])
 
 
 _rings: OrderedDict[UUID, Ring] = OrderedDict()
@@ -69,7 +75,12 @@ async def load(connection: Any, merchant_id: UUID) -> None:
         ring.keys = {purpose: dict(held) for purpose, held in known.keys.items()}
     for row in rows:
         purpose, key_id = row["purpose"], row["id"]
-        ring.keys[purpose][key_id] = await _opened(merchant_id, purpose, key_id, row["wrapped"])
+        try:
+            ring.keys[purpose][key_id] = await _opened(merchant_id, purpose, key_id, row["wrapped"])
+        except master.UNOPENED as error:
+            # What needs this key is refused where it is needed. Points need none, and go on.
+            ring.damaged.add((purpose, key_id))
+            damaged(merchant_id, "data_keys.wrapped", f"{purpose}/{key_id}", error)
         if row["is_active"]:
             if purpose in ring.active:
                 ring.other[purpose] = ring.active[purpose]
@@ -94,17 +105,17 @@ def forget(merchant_id: UUID) -> None:
 
 
 def active(merchant_id: UUID, purpose: str) -> tuple[int, bytes]:
-    """The id of the key to write with, and the key."""
-    ring = _ring(merchant_id)
-    key_id = ring.active[purpose]
-    return key_id, ring.keys[purpose][key_id]
+    """The id of the key to write with, and the key. Raises KeyDamaged when it does not open: no other takes its place."""
+    key_id = _ring(merchant_id).active[purpose]
+    return key_id, key(merchant_id, purpose, key_id)
 
 
 def key(merchant_id: UUID, purpose: str, key_id: int) -> bytes:
-    """The key of this id. Raises KeyMissing."""
-    found = _ring(merchant_id).keys[purpose].get(key_id)
+    """The key of this id. Raises KeyMissing, and KeyDamaged."""
+    ring = _ring(merchant_id)
+    found = ring.keys[purpose].get(key_id)
     if found is None:
-        raise KeyMissing(f"there is no key {key_id} to {purpose} with")
+        raise KeyDamaged if (purpose, key_id) in ring.damaged else KeyMissing
     return found
 
 
@@ -112,7 +123,7 @@ def other(merchant_id: UUID, purpose: str) -> bytes | None:
     """During a rotation, the key that is not written with yet, or not any more."""
     ring = _ring(merchant_id)
     key_id = ring.other.get(purpose)
-    return None if key_id is None else ring.keys[purpose][key_id]
+    return None if key_id is None else ring.keys[purpose].get(key_id)
 
 
 def place(merchant_id: UUID, purpose: str, key_id: int) -> str:

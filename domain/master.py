@@ -10,6 +10,7 @@ import os
 from functools import cache
 from hashlib import sha256
 
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -25,6 +26,10 @@ class UnknownMasterKey(Exception):
     """A value was wrapped by a key that is neither the present one nor the previous one."""
 
 
+UNOPENED = (InvalidTag, UnknownMasterKey)
+"""What `unwrap` raises for a value that does not open. Anything else is a fault on the way to the key, and passes."""
+
+
 async def wrap(plain: bytes, context: str) -> bytes:
     """Seal a key, or another short secret, under the present master key for one place."""
     key_id = current_id()
@@ -35,9 +40,10 @@ async def wrap(plain: bytes, context: str) -> bytes:
 
 async def unwrap(wrapped: bytes, context: str) -> bytes:
     """Open what `wrap` made for the same place. Raises UnknownMasterKey, or InvalidTag when it was changed or moved."""
-    assert wrapped[:1] == VERSION, "a wrapped value of an unknown version"
-    key_id, rest = id_of(wrapped), wrapped[2 + wrapped[1] :]
+    key_id, rest = id_of(wrapped), wrapped[2 + len(id_of(wrapped)) :]
     nonce, ciphertext = rest[:NONCE_BYTES], rest[NONCE_BYTES:]
+    if wrapped[:1] != VERSION or len(nonce) < NONCE_BYTES:
+        raise InvalidTag
     return AESGCM(_derived(key_id, "wrap")).decrypt(nonce, ciphertext, _associated(key_id, context))
 
 
@@ -54,7 +60,7 @@ def current_id() -> str:
 
 def id_of(wrapped: bytes) -> str:
     """The id of the master key that wrapped a value."""
-    return wrapped[2 : 2 + wrapped[1]].decode()
+    return wrapped[2 : 2 + wrapped[1]].decode("latin-1") if len(wrapped) > 1 else ""
 
 
 def _keys() -> dict[str, bytes]:

@@ -4,17 +4,18 @@ A rotation is a row with two keys in it, so that it can be begun, watched, kille
 written with only after `GRACE`, when every process has read it; the old one is removed when nothing is sealed with it any more.
 """
 
-from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from domain import customers, db, keyring, master
 from domain.admins.commands import EMAILS
 from domain.admins.queries import email_place, totp_place
-from domain.keyring import REFRESH_S, SEAL
-from domain.scope import Scope
+from domain.damage import Damaged, damaged
+from domain.keyring import REFRESH_S, SEARCH, KeyDamaged
+from domain.scope import NOBODY, Scope
 from domain.seal import prefix, seal, unseal
+from domain.sealed import SEALED, Sealed
 
 GRACE = timedelta(seconds=10 * REFRESH_S)
 """How long a key is known before it is written with, and how long it is written with before the old one is looked for."""
@@ -22,32 +23,18 @@ BATCH = 500
 
 
 class State(StrEnum):
-    """Where a rotation stands."""
+    """Where a rotation stands. One that is blocked has met what does not open, and keeps the old key for when it is mended."""
 
     WAITING = "waiting"
+    BLOCKED = "blocked"
     DONE = "done"
 
 
-@dataclass(frozen=True, slots=True)
-class Sealed:
-    """A sealed column, and the column that names its row, with its type."""
+class Pass(NamedTuple):
+    """What one pass over all values has come to: how many it has written anew, and how many do not open."""
 
-    table: str
-    column: str
-    row: str
-    row_type: str
-
-
-SEALED = (
-    Sealed("customers", "profile", "id", "uuid"),
-    Sealed("inbox", "profile", "webhook_id", "text"),
-    Sealed("customer_exports", "content", "id", "uuid"),
-    Sealed("birthdays", "sealed", "customer_id", "uuid"),
-    Sealed("review_sources", "secret", "provider", "text"),
-    Sealed("installations", "access_token", "merchant_id", "uuid"),
-    Sealed("installations", "refresh_token", "merchant_id", "uuid"),
-)
-"""Every sealed column of a merchant's tables; tests/domain/test_rotation.py fails for one that is missing here."""
+    rewritten: int
+    damaged: int
 
 
 async def begin(scope: Scope, purpose: str, grace: timedelta = GRACE) -> None:
@@ -76,7 +63,8 @@ async def begin(scope: Scope, purpose: str, grace: timedelta = GRACE) -> None:
 async def go_on(scope: Scope, purpose: str, grace: timedelta = GRACE) -> State:
     """Do what can be done of a rotation: rewrite what the old key sealed, and remove the key when there is nothing left of it.
 
-    Safe to run twice, from several processes, and to kill. WAITING while some process may still write with the old key.
+    Safe to run twice, from several processes, and to kill. WAITING while some process may still write with the old key; BLOCKED
+    when something does not open: what a backup gives back of it may need the old key, so that it stays.
     """
     async with db.connection(scope) as connection:
         rows = await connection.fetch(
@@ -93,10 +81,15 @@ async def go_on(scope: Scope, purpose: str, grace: timedelta = GRACE) -> State:
         return State.WAITING
     keyring.forget(scope.merchant_id)
     async with db.connection(scope):
-        assert keyring.active(scope.merchant_id, purpose)[0] == rows[-1]["id"], "the newest key is the one to write with"
+        try:
+            assert keyring.active(scope.merchant_id, purpose)[0] == rows[-1]["id"], "the newest key is the one to write with"
+        except KeyDamaged:
+            return State.BLOCKED
     # A second pass that finds nothing is the proof that there was nothing behind the first.
-    while await _rewrite(scope, purpose, rows[-1]["id"]):
+    while (done := await _rewrite(scope, purpose, rows[-1]["id"])).rewritten:
         pass
+    if done.damaged:
+        return State.BLOCKED
     async with db.connection(scope) as connection:
         await connection.execute(
             "delete from data_keys where merchant_id = $1 and purpose = $2 and id < $3",
@@ -108,15 +101,16 @@ async def go_on(scope: Scope, purpose: str, grace: timedelta = GRACE) -> State:
     return State.DONE
 
 
-async def _rewrite(scope: Scope, purpose: str, key_id: int) -> int:
-    if purpose == SEAL:
-        return sum([await _reseal(scope, one, key_id) for one in SEALED])
-    return await customers.reindex(scope, BATCH)
+async def _rewrite(scope: Scope, purpose: str, key_id: int) -> Pass:
+    if purpose == SEARCH:
+        return Pass(*await customers.reindex(scope, BATCH))
+    each = [await _reseal(scope, one, key_id) for one in SEALED]
+    return Pass(sum(one.rewritten for one in each), sum(one.damaged for one in each))
 
 
-async def _reseal(scope: Scope, sealed: Sealed, key_id: int) -> int:
-    """Seal anew what is not sealed with this key. Returns how many values were not."""
-    rewritten, place = 0, None
+async def _reseal(scope: Scope, sealed: Sealed, key_id: int) -> Pass:
+    """Seal anew what is not sealed with this key."""
+    rewritten, unopened, place = 0, 0, None
     while True:
         async with db.connection(scope) as connection:
             rows = await connection.fetch(
@@ -132,27 +126,34 @@ async def _reseal(scope: Scope, sealed: Sealed, key_id: int) -> int:
                 BATCH,
             )
             for row in rows:
-                column = f"{sealed.table}.{sealed.column}"
-                plain = unseal(scope.merchant_id, column, row["row"], row["value"])
-                # Only the value that was read: whoever wrote another one meanwhile wrote it with the new key.
-                await connection.execute(
-                    f"""
-                    update {sealed.table} set {sealed.column} = $3
-                    where merchant_id = $1 and {sealed.row} = $2::text::{sealed.row_type} and {sealed.column} = $4
-                    """,
-                    scope.merchant_id,
-                    row["row"],
-                    seal(scope.merchant_id, column, row["row"], plain),
-                    row["value"],
-                )
+                try:
+                    await _reseal_one(scope, connection, sealed, row)
+                    rewritten += 1
+                except Damaged:
+                    unopened += 1
         if not rows:
-            return rewritten
-        rewritten += len(rows)
+            return Pass(rewritten, unopened)
         place = rows[-1]["row"]
 
 
-async def rewrap(scope: Scope) -> int:
-    """Wrap the merchant's keys by the present master key. Returns how many were wrapped by another. Running it twice is safe."""
+async def _reseal_one(scope: Scope, connection: db.Connection, sealed: Sealed, row: Any) -> None:
+    plain = unseal(scope.merchant_id, sealed.name, row["row"], row["value"])
+    # Only the value that was read: whoever wrote another one meanwhile wrote it with the new key.
+    await connection.execute(
+        f"""
+        update {sealed.table} set {sealed.column} = $3
+        where merchant_id = $1 and {sealed.row} = $2::text::{sealed.row_type} and {sealed.column} = $4
+        """,
+        scope.merchant_id,
+        row["row"],
+        seal(scope.merchant_id, sealed.name, row["row"], plain),
+        row["value"],
+    )
+
+
+async def rewrap(scope: Scope) -> Pass:
+    """Wrap the merchant's keys by the present master key, those that another one wrapped. Running it twice is safe."""
+    rewritten = 0
     async with db.connection(scope) as connection:
         rows = await connection.fetch(
             "select purpose, id, wrapped from data_keys where merchant_id = $1 and master <> $2",
@@ -161,27 +162,37 @@ async def rewrap(scope: Scope) -> int:
         )
         for row in rows:
             place = keyring.place(scope.merchant_id, row["purpose"], row["id"])
+            try:
+                wrapped = await master.wrap(await master.unwrap(row["wrapped"], place), place)
+            except master.UNOPENED as error:
+                damaged(scope.merchant_id, "data_keys.wrapped", f"{row['purpose']}/{row['id']}", error)
+                continue
             await connection.execute(
                 "update data_keys set wrapped = $4, master = $5 where merchant_id = $1 and purpose = $2 and id = $3",
                 scope.merchant_id,
                 row["purpose"],
                 row["id"],
-                await master.wrap(await master.unwrap(row["wrapped"], place), place),
+                wrapped,
                 master.current_id(),
             )
-    return len(rows)
+            rewritten += 1
+    return Pass(rewritten, len(rows) - rewritten)
 
 
-async def rewrap_platform() -> int:
-    """Wrap the secrets of the platform's people by the present master key. Returns how many were wrapped by another."""
-    count = 0
+async def rewrap_platform() -> Pass:
+    """Wrap the secrets of the platform's people by the present master key, those that another one wrapped."""
+    rewritten = unopened = 0
     async with db.reference() as connection:
         for row in await connection.fetch("select id, email, totp_secret from admins"):
             if master.id_of(row["email"]) == master.id_of(row["totp_secret"]) == master.current_id():
                 continue
-            await _rewrap_admin(connection, row)
-            count += 1
-    return count
+            try:
+                await _rewrap_admin(connection, row)
+                rewritten += 1
+            except master.UNOPENED as error:
+                damaged(NOBODY, "admins.email or totp_secret", row["id"], error)
+                unopened += 1
+    return Pass(rewritten, unopened)
 
 
 async def _rewrap_admin(connection: Any, row: Any) -> None:

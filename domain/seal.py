@@ -11,18 +11,27 @@ import os
 from collections.abc import Iterable
 from uuid import UUID
 
+from cryptography.exceptions import InvalidTag
+
 from domain import keyring
-from domain.keyring import MATCH, SEAL, SEARCH
+from domain.damage import damaged
+from domain.keyring import MATCH, SEAL, SEARCH, KeyDamaged, KeyMissing
 
 OLD_VERSION = b"\x01"
 VERSION = b"\x02"
 NONCE_BYTES = 12
 TERM_BYTES = 16
 FIRST_KEY = 1
+SEALED_MIN = 1 + NONCE_BYTES + 16
+"""What is shorter has no room for the tag."""
+UNOPENED = (InvalidTag, KeyMissing)
 
 
 def seal(merchant_id: UUID, column: str, row: str, plain: bytes) -> bytes:
-    """Seal `plain` for one row of one column, such as `customers.profile`. Precondition: a connection to the merchant's rows."""
+    """Seal `plain` for one row of one column, such as `customers.profile`. Precondition: a connection to the merchant's rows.
+
+    Raises KeyDamaged.
+    """
     key_id, key = keyring.active(merchant_id, SEAL)
     nonce = os.urandom(NONCE_BYTES)
     ciphertext = keyring.cipher(key).encrypt(nonce, plain, _associated(merchant_id, column, row, key_id))
@@ -32,13 +41,31 @@ def seal(merchant_id: UUID, column: str, row: str, plain: bytes) -> bytes:
 def unseal(merchant_id: UUID, column: str, row: str, sealed: bytes) -> bytes:
     """Open what `seal` made for the same row and column.
 
-    Raises cryptography's InvalidTag when it was changed or moved, and KeyMissing when its key is none of the merchant's.
+    Raises Damaged when it was changed or moved, or its key is none of the merchant's, and tells the operators where it lies; when
+    it is the key that does not open, KeyDamaged, of which they were told as it was read.
     """
+    try:
+        return _unsealed(merchant_id, column, row, sealed)
+    except UNOPENED as error:
+        raise damaged(merchant_id, column, row, error) from error
+
+
+def opens(merchant_id: UUID, column: str, row: str, sealed: bytes) -> bool:
+    """Whether a value opens; for who looks at all of them and tells of those that do not."""
+    try:
+        _unsealed(merchant_id, column, row, sealed)
+    except (*UNOPENED, KeyDamaged):
+        return False
+    return True
+
+
+def _unsealed(merchant_id: UUID, column: str, row: str, sealed: bytes) -> bytes:
+    if len(sealed) < SEALED_MIN or sealed[:1] not in (OLD_VERSION, VERSION):
+        raise InvalidTag
     if sealed[:1] == OLD_VERSION:
         nonce, ciphertext = sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :]
         associated = f"{merchant_id}|{column.partition('.')[0]}|{row}".encode()
         return keyring.cipher(keyring.key(merchant_id, SEAL, FIRST_KEY)).decrypt(nonce, ciphertext, associated)
-    assert sealed[:1] == VERSION, "a sealed value of an unknown version"
     key_id = int.from_bytes(sealed[1:3])
     nonce, ciphertext = sealed[3 : 3 + NONCE_BYTES], sealed[3 + NONCE_BYTES :]
     cipher = keyring.cipher(keyring.key(merchant_id, SEAL, key_id))

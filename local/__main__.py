@@ -74,14 +74,13 @@ def examine(
 
 @app.command()
 def verify() -> None:
-    """Check every ledger entry against its hash chain, and every order against its points."""
+    """Check every ledger entry against its hash chain, every order against its points, and that all that is sealed opens."""
     with servers.borrowed(HOME) as found:
         # It serves nothing, so the port is only there because the settings ask for one.
         variables = environment(found, running.DEFAULT_PORT)
-        for proof in ("domain.points.verify", "domain.orders.verify"):
-            code = subprocess.run([str(PYTHON), "-m", proof], check=False, cwd=ROOT, env=variables).returncode
-            if code:
-                raise typer.Exit(code)
+        proofs = ("domain.points.verify", "domain.orders.verify", "domain.sealed")
+        codes = [subprocess.run([str(PYTHON), "-m", proof], check=False, cwd=ROOT, env=variables).returncode for proof in proofs]
+    raise typer.Exit(next((code for code in codes if code), 0))
 
 
 @app.command()

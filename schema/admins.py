@@ -12,6 +12,7 @@ from domain import admins, merchants
 from domain.access import AdminRole, Permission
 from domain.admins import Admin as AdminRow
 from domain.admins import Enrolment
+from domain.damage import Damaged
 from domain.errors import NotFound
 from schema.command import command
 from schema.context import Info
@@ -43,13 +44,20 @@ class Admin:
     """An account."""
 
     id: strawberry.ID = strawberry.field(description="The global id.")
-    email: str = strawberry.field(description="The address that the person signs in with.")
     name: str = strawberry.field(description="What the person is called.")
     role: AdminRole = strawberry.field(description="What the person may do.")
     networks: list[str] = strawberry.field(description=NETWORKS)
     created_at: datetime = strawberry.field(description="When the account was made.")
     disabled_at: datetime | None = strawberry.field(description="When it was ended.")
     locked_until: datetime | None = strawberry.field(description="Until when it is locked, after failed sign-ins.")
+    address: strawberry.Private[str | None]
+
+    @strawberry.field(description="The address to sign in with; null, with DATA_DAMAGED, when it does not open.")
+    def email(self) -> str | None:
+        """All else of the account is answered when this is damaged."""
+        if self.address is None:
+            raise Damaged
+        return self.address
 
 
 @strawberry.type(description="The answer to `adminCreate`.")
@@ -98,13 +106,13 @@ class AdminPasswordChangePayload:
 def _admin(row: AdminRow) -> Admin:
     return Admin(
         id=strawberry.ID(gid("Admin", row.id)),
-        email=row.email,
         name=row.name,
         role=row.role,
         networks=row.networks,
         created_at=row.created_at,
         disabled_at=row.disabled_at,
         locked_until=row.locked_until,
+        address=row.email,
     )
 
 

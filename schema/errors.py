@@ -23,6 +23,9 @@ _DESCRIPTIONS = {
     Code.DOCUMENT_UNKNOWN: "No document has this id.",
     Code.COST_EXCEEDED: "The operation is too long, too deep or too dear, whoever asks. Ask for less at a time.",
     Code.THROTTLED: "The allowance is used up for the moment. `extensions.cost.throttleStatus` says how fast it comes back.",
+    Code.DATA_DAMAGED: (
+        "A value that is kept sealed does not open: it was changed or moved where it lies. All else is answered."
+    ),
     Code.INTERNAL: "A fault of ours. The request id finds it in the logs.",
     Code.NOT_FOUND: "There is nothing with this id, or it is another merchant's.",
     Code.BLANK: "A text that is needed is empty.",

@@ -1,6 +1,7 @@
 """Birthdays: kept sealed, given for at local midnight, once in 365 days, and never sooner than the lead after a change."""
 
 from collections.abc import Collection
+from contextlib import suppress
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -12,6 +13,8 @@ from domain import audit, calendar, customers, db, points, programs
 from domain.actions.claims import book, judged
 from domain.actions.persons import earner
 from domain.actions.rules import Claim, InvalidDate, Kind
+from domain.damage import Damaged
+from domain.keyring import KeyDamaged
 from domain.programs import BirthdayRule, ProgramVersion
 from domain.programs.actions import LEAD_DAYS_MIN
 from domain.scope import Scope
@@ -58,7 +61,7 @@ async def set_birthday(scope: Scope, *, customer_id: UUID, month: int, day: int,
     """Keep a customer's birthday. The same date again changes nothing; another one counts as a change, and the lead begins anew.
 
     Precondition: an open transaction. What staff change is audited, without the date. Refusals: NOT_FOUND, ACCOUNT_CLOSED,
-    DATE_INVALID.
+    DATE_INVALID, and DATA_DAMAGED when the one that is kept does not open: it says when the last gift was.
     """
     live = await programs.live(scope)
     zone = _zone(live)
@@ -70,6 +73,8 @@ async def set_birthday(scope: Scope, *, customer_id: UUID, month: int, day: int,
     if row is not None:
         earlier = _unsealed(scope, row)
         if (earlier.month, earlier.day, earlier.year) == (month, day, year):
+            # One that was set aside because it did not open goes on once it has been mended.
+            await resume_birthday(scope, customer_id)
             return await _opened(scope, row, live)
         given_on, changes = earlier.given_on, row["changes"] + 1
     changed = Sealed(month, day, year, given_on)
@@ -85,7 +90,8 @@ async def give_birthdays(scope: Scope, limit: int) -> int:
     """Give for birthdays whose day has begun, of at most `limit` customers. Returns how many were looked at.
 
     Precondition: an open transaction that holds no account. Each is decided by the program that was in force at its midnight,
-    however late this runs; who was away for two birthdays is due again at once. Running it twice is running it once.
+    however late this runs; who was away for two birthdays is due again at once. One that does not open waits, as that of a closed
+    account does, until it is mended and set again. Running it twice is running it once.
     """
     async with db.connection(scope) as connection:
         due = await connection.fetch(
@@ -109,7 +115,14 @@ async def give_birthdays(scope: Scope, limit: int) -> int:
     given = await _gifts(scope, [row["customer_id"] for row in rows])
     claims: list[Claim] = []
     for row, version in zip(rows, in_force, strict=True):
-        claim = await _celebrate(scope, row, version, given.get(row["customer_id"]))
+        try:
+            claim = await _celebrate(scope, row, version, given.get(row["customer_id"]))
+        except KeyDamaged:
+            # It is nothing of this one's: all wait until the key is given back.
+            raise
+        except Damaged:
+            await pause_birthdays(scope, row["customer_id"])
+            continue
         if claim is not None:
             claims.append(claim)
     await book(scope, claims)
@@ -285,7 +298,9 @@ async def move_birthday(scope: Scope, *, from_id: UUID, to_id: UUID) -> None:
     """
     theirs, own = await _of(scope, from_id), await _of(scope, to_id)
     if theirs is not None and own is None:
-        await _take_over(scope, theirs, to_id)
+        # One that does not open stays with who was merged, and keeps nobody from being merged.
+        with suppress(Damaged):
+            await _take_over(scope, theirs, to_id)
     await pause_birthdays(scope, from_id)
 
 

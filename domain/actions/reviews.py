@@ -15,6 +15,7 @@ from domain.actions.claims import book, by_keys, capped, judged
 from domain.actions.persons import earners
 from domain.actions.rules import EARLIEST, Claim, Kind, Reason
 from domain.customers import Standing, State
+from domain.damage import Damaged
 from domain.errors import Code, DomainError
 from domain.scope import Scope
 from domain.seal import match_term, seal, unseal
@@ -77,16 +78,25 @@ async def set_source(scope: Scope, provider: Provider, secret: str) -> None:
 async def proves(scope: Scope, provider: Provider, body: bytes, proof: str) -> bool:
     """Whether a delivery comes from the provider: for Judge.me the hex of the body's HMAC-SHA256, for Yotpo the secret itself.
 
-    False too when the merchant has set no secret. docs/adr/0015 says why the two differ.
+    False too when the merchant has set no secret, or the one that is kept does not open: it is to be set anew then.
+    docs/adr/0015 says why the two differ.
     """
     async with db.connection(scope) as connection:
         sealed = await connection.fetchval(
             "select secret from review_sources where merchant_id = $1 and provider = $2", scope.merchant_id, provider.value
         )
     # Without a secret the same work is done, so that the time does not tell.
-    secret = b"" if sealed is None else unseal(scope.merchant_id, "review_sources.secret", provider.value, sealed)
-    expected = hmac.digest(secret, body, "sha256").hex().encode() if provider is Provider.JUDGEME else secret
-    return hmac.compare_digest(expected, proof.encode()) and sealed is not None
+    secret = None if sealed is None else _secret(scope, provider, sealed)
+    known = secret or b""
+    expected = hmac.digest(known, body, "sha256").hex().encode() if provider is Provider.JUDGEME else known
+    return hmac.compare_digest(expected, proof.encode()) and secret is not None
+
+
+def _secret(scope: Scope, provider: Provider, sealed: bytes) -> bytes | None:
+    try:
+        return unseal(scope.merchant_id, "review_sources.secret", provider.value, sealed)
+    except Damaged:
+        return None
 
 
 def read(provider: Provider, body: bytes) -> Told:

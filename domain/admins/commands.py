@@ -9,7 +9,7 @@ import asyncpg
 
 from domain import audit, db, master
 from domain.access import AdminRole
-from domain.admins.queries import COLUMNS, Admin, admin, email_place, totp_place
+from domain.admins.queries import COLUMNS, Admin, admin, email_of, email_place, totp_place
 from domain.admins.rules import (
     check_email,
     check_name,
@@ -137,7 +137,7 @@ async def reset(scope: Scope, *, admin_id: UUID) -> Enrolment:
         await end_sessions(connection, admin_id, scope)
     found = await admin(row)
     await audit.record(scope, "admin.reset", f"gid://loyalnest/Admin/{admin_id}")
-    return Enrolment(found, password, totp_address(secret, found.email))
+    return Enrolment(found, password, totp_address(secret, found.email or found.name))
 
 
 async def password_change(scope: Scope, *, admin_id: UUID, current: str, password: str) -> None:
@@ -146,7 +146,7 @@ async def password_change(scope: Scope, *, admin_id: UUID, current: str, passwor
         row = await connection.fetchrow("select password_hash, email from admins where id = $1 for update", admin_id)
         if row is None or not await asyncio.to_thread(is_password, current, row["password_hash"]):
             raise NotFound("The present password is another.", field=("current",))
-        check_password(password, (await master.unwrap(row["email"], email_place(admin_id))).decode())
+        check_password(password, await email_of(admin_id, row["email"]))
         hashed = await asyncio.to_thread(hash_password, password)
         await connection.execute("update admins set password_hash = $2 where id = $1", admin_id, hashed)
         await end_sessions(connection, admin_id, scope)

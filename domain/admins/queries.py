@@ -7,16 +7,18 @@ from uuid import UUID
 
 from domain import db, master
 from domain.access import AdminRole
+from domain.damage import damaged
+from domain.scope import NOBODY
 
 COLUMNS = "id, email, name, role, networks, created_at, disabled_at, locked_until"
 
 
 @dataclass(frozen=True, slots=True)
 class Admin:
-    """One of the platform's own people, without their secrets."""
+    """One of the platform's own people, without their secrets. Their address is None when it does not open."""
 
     id: UUID
-    email: str
+    email: str | None
     name: str
     role: AdminRole
     networks: list[str]
@@ -36,10 +38,18 @@ async def page(first: int, after: UUID | None) -> list[Admin]:
 
 async def admin(row: Any) -> Admin:
     """A row, opened."""
-    email = await master.unwrap(row["email"], email_place(row["id"]))
     values: dict[str, Any] = dict(row)
-    values |= {"email": email.decode(), "role": AdminRole(row["role"])}
+    values |= {"email": await email_of(row["id"], row["email"]), "role": AdminRole(row["role"])}
     return Admin(**values)
+
+
+async def email_of(admin_id: UUID, wrapped: bytes) -> str | None:
+    """The address, opened; None when it does not open. Such an account can still be read, changed and ended."""
+    try:
+        return (await master.unwrap(wrapped, email_place(admin_id))).decode()
+    except master.UNOPENED as error:
+        damaged(NOBODY, "admins.email", admin_id, error)
+        return None
 
 
 def email_place(admin_id: UUID) -> str:

@@ -80,12 +80,13 @@ def inside(address: str, networks: list[str]) -> bool:
     return any(found in ipaddress.ip_network(network) for network in networks)
 
 
-def check_password(password: str, email: str) -> None:
+def check_password(password: str, email: str | None) -> None:
     """Raises PasswordWeak. Length is what counts; no classes of characters are asked for."""
     if not PASSWORD_LENGTH_MIN <= len(password) <= PASSWORD_LENGTH_MAX:
         raise PasswordWeak(f"A password has {PASSWORD_LENGTH_MIN} to {PASSWORD_LENGTH_MAX} characters.", field=("password",))
     plain = password.casefold()
-    if len(set(plain)) < 5 or email.partition("@")[0] in plain or any(word in plain for word in ("password", "loyalnest")):
+    obvious = ["password", "loyalnest", *([] if email is None else [email.partition("@")[0]])]
+    if len(set(plain)) < 5 or any(word in plain for word in obvious):
         raise PasswordWeak("Everybody would try this password first.", field=("password",))
 
 

@@ -14,6 +14,7 @@ from domain.access import AdminRole
 from domain.admins.commands import EMAILS
 from domain.admins.queries import totp_place
 from domain.admins.rules import NOBODYS_HASH, inside, is_password, lock_seconds, step_of
+from domain.damage import damaged
 from domain.errors import Code, DomainError
 from domain.identifiers import new_id
 from domain.scope import NOBODY, Actor, Door, Scope
@@ -99,7 +100,12 @@ async def _checked(scope: Scope, row: Any, code: str, address: str) -> int | Non
     is_locked = row["locked_until"] is not None and row["locked_until"] > scope.at
     if is_locked or row["disabled_at"] is not None or not inside(address, row["networks"]):
         return None
-    secret = await master.unwrap(row["totp_secret"], totp_place(row["id"]))
+    try:
+        secret = await master.unwrap(row["totp_secret"], totp_place(row["id"]))
+    except master.UNOPENED as error:
+        # Refused like a wrong code. `adminReset` makes a new one.
+        damaged(NOBODY, "admins.totp_secret", row["id"], error)
+        return None
     return step_of(secret, code, scope.at, row["totp_step"])
 
 

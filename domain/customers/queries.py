@@ -9,6 +9,7 @@ from uuid import UUID
 from domain import db
 from domain.customers import terms
 from domain.customers.rules import Profile, opened
+from domain.damage import Damaged
 from domain.scope import Scope
 from domain.seal import match_term
 
@@ -41,7 +42,7 @@ class Customer:
     merged_into: UUID | None
 
     def profile(self) -> Profile:
-        """The personal data, opened."""
+        """The personal data, opened. Raises Damaged."""
         return opened(self.merchant_id, self.id, self.sealed_profile)
 
 
@@ -78,7 +79,11 @@ async def by_email_terms(scope: Scope, wanted: Collection[bytes]) -> dict[bytes,
     """The customers whose e-mail has one of these match terms, verified or not."""
     found: dict[bytes, UUID] = {}
     for customer in await _of(scope, await terms.having_any(scope, wanted)):
-        email = customer.profile().email
+        try:
+            email = customer.profile().email
+        except Damaged:
+            # Nobody is taken for the owner of an address that cannot be read.
+            continue
         term = None if email is None else match_term(scope.merchant_id, email)
         # The oldest comes last, and stays.
         if term is not None and term in wanted:

@@ -56,7 +56,7 @@ def keep(payload: dict[str, Any]) -> tuple[dict[str, Any], Profile]:
 
 
 def opened(merchant_id: UUID, customer_id: UUID, sealed_profile: bytes | None) -> Profile:
-    """The personal data of a customer, opened."""
+    """The personal data of a customer, opened. Raises Damaged."""
     if sealed_profile is None:
         return Profile()
     return msgspec.json.decode(unseal(merchant_id, "customers.profile", str(customer_id), sealed_profile), type=Profile)

@@ -11,6 +11,8 @@ from uuid import UUID
 import msgspec
 
 from domain import actions, customers, db
+from domain.customers import Customer
+from domain.damage import Damaged
 from domain.scope import Scope
 from domain.seal import unseal
 
@@ -99,7 +101,7 @@ async def forget(scope: Scope, customer_ids: Collection[UUID] | None) -> None:
     """Forget who these customers are, or who all of the shop are, in every table but the inbox. Precondition: a transaction."""
     # Reviews that nobody has been found for bear an address, and are found by it while it is known.
     people = await customers.by_ids(scope, list(customer_ids or ()))
-    await actions.forget_writers(scope, {email for one in people.values() if (email := one.profile().email)})
+    await actions.forget_writers(scope, {email for one in people.values() if (email := _email(one))})
     wanted = None if customer_ids is None else list(customer_ids)
     async with db.connection(scope) as connection:
         for table, kept in PERSONAL.items():
@@ -114,8 +116,19 @@ async def forget(scope: Scope, customer_ids: Collection[UUID] | None) -> None:
             await connection.execute(f"update {table} set {sets} where {whose} and ({known})", scope.merchant_id, wanted)
 
 
+def _email(customer: Customer) -> str | None:
+    try:
+        return customer.profile().email
+    except Damaged:
+        # Who asks to be forgotten is forgotten, also when somebody has tampered with what says who they are.
+        return None
+
+
 async def everything(scope: Scope, customer_ids: Collection[UUID]) -> dict[str, list[dict[str, Any]]]:
-    """All that is kept of customers, table by table, opened where it is sealed. Keyed hashes say nothing and are left out."""
+    """All that is kept of customers, table by table, opened where it is sealed. Keyed hashes say nothing and are left out.
+
+    Where something does not open stands `{"damaged": true}`: who asked is told of all the rest, and that there is this.
+    """
     found: dict[str, list[dict[str, Any]]] = {}
     for table, kept in PERSONAL.items():
         columns = [*kept.told, *kept.sealed]
@@ -135,7 +148,10 @@ async def everything(scope: Scope, customer_ids: Collection[UUID]) -> dict[str, 
 def _opened(scope: Scope, table: str, kept: Kept, row: dict[str, Any]) -> dict[str, Any]:
     for column, key in kept.sealed.items():
         if row[column] is not None:
-            row[column] = msgspec.Raw(unseal(scope.merchant_id, f"{table}.{column}", str(row[key]), row[column]))
+            try:
+                row[column] = msgspec.Raw(unseal(scope.merchant_id, f"{table}.{column}", str(row[key]), row[column]))
+            except Damaged:
+                row[column] = {"damaged": True}
     for column in kept.documents:
         if row[column] is not None:
             row[column] = msgspec.Raw(row[column].encode())

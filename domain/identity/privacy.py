@@ -135,7 +135,8 @@ async def request_data(scope: Scope, number: int, request_id: int, order_numbers
 async def take_export(scope: Scope, export_id: UUID) -> tuple[Export, str]:
     """The document of a request, as JSON, and forget it: it can be taken once. Audited.
 
-    Precondition: an open transaction. Refusal: NOT_FOUND when there is none, when it was taken, or when its person was erased.
+    Precondition: an open transaction. Refusals: NOT_FOUND when there is none, when it was taken, or when its person was erased;
+    DATA_DAMAGED when it does not open, and then it is kept as it is.
     """
     async with db.connection(scope) as connection:
         content = await connection.fetchval(

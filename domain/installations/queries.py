@@ -26,7 +26,7 @@ class Installation:
 
 
 async def current(scope: Scope) -> Installation | None:
-    """The merchant's installation; None when there is none, or none any more."""
+    """The merchant's installation; None when there is none, or none any more. Raises Damaged when a token does not open."""
     async with db.connection(scope) as connection:
         row = await connection.fetchrow(
             """

@@ -6,6 +6,7 @@ from time import monotonic
 import httpx2
 
 from domain import installations, scope
+from domain.damage import Damaged
 from domain.installations import Installation
 from domain.log import log
 from domain.scope import Scope
@@ -28,7 +29,11 @@ async def token(within: Scope, http: httpx2.AsyncClient, shop: str, *, not_revis
     while monotonic() < deadline:
         # The real clock, whatever a sandbox's says: the tokens are Shopify's.
         now = within.later(scope.now())
-        found = await installations.current(now)
+        try:
+            found = await installations.current(now)
+        except Damaged as error:
+            # The shop gives a fresh one when the merchant opens the app.
+            raise NotInstalled("The shop's token does not open.") from error
         if found is None:
             raise NotInstalled("The shop has not installed the app.")
         if found.is_fresh(now.at) and found.revision != not_revision:
