@@ -14,6 +14,7 @@ from domain import admins, merchants, staff
 from domain.access import ADMIN_GRANTS, STAFF_GRANTS, Permission
 from domain.errors import Code, DomainError
 from domain.merchants import API_KEY_PREFIX, Merchant
+from domain.merchants.domains import SHOP_DOMAIN
 from domain.scope import NO_TIME, NOBODY, Actor, Door, Scope
 from domain.settings import settings
 
@@ -27,7 +28,6 @@ LEEWAY_S = 10
 VERIFIED_MAX = 4_096
 """How many tokens, and addresses, a process remembers: some megabytes at most."""
 
-_SHOP = re.compile(r"[a-z0-9][a-z0-9-]*\.myshopify\.com")
 _USER = re.compile(r"[0-9]{1,20}")
 _CUSTOMER = re.compile(r"gid://shopify/Customer/([0-9]{1,19})")
 
@@ -183,7 +183,7 @@ def staff_of_session(token: str) -> tuple[ShopClaim, str]:
     shop = claims["dest"].removeprefix("https://")
     if claims["dest"] != f"https://{shop}" or claims["iss"] != f"https://{shop}/admin":
         raise _invalid()
-    if not _SHOP.fullmatch(shop) or not _USER.fullmatch(claims["sub"]):
+    if not SHOP_DOMAIN.fullmatch(shop) or not _USER.fullmatch(claims["sub"]):
         raise _invalid()
     return ShopClaim(shop, _expiry(claims)), claims["sub"]
 
@@ -196,7 +196,7 @@ def customer_of_extension(token: str) -> tuple[ShopClaim, int]:
     claims = _session_claims(token, "dest", "sub")
     shop = claims["dest"].removeprefix("https://")
     customer = _CUSTOMER.fullmatch(claims["sub"])
-    if not _SHOP.fullmatch(shop) or customer is None or int(customer[1]) >= 2**63:
+    if not SHOP_DOMAIN.fullmatch(shop) or customer is None or int(customer[1]) >= 2**63:
         raise _invalid()
     return ShopClaim(shop, _expiry(claims)), int(customer[1])
 

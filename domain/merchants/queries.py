@@ -5,6 +5,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from domain import db
+from domain.merchants import domains
 from domain.merchants.tables import Merchants
 from domain.scope import Scope
 
@@ -64,13 +65,16 @@ async def shop_domain(scope: Scope) -> str:
 
 async def by_shop_domain(shop_domain: str) -> Merchant | None:
     """The merchant for whom the shop with this domain speaks, such as cedar.myshopify.com: its own, or the one that it joined."""
+    domain = domains.read(shop_domain)
+    if domain is None:
+        return None
     async with db.reference() as connection:
         row = await connection.fetchrow(
             """
             select m.id, m.shop_domain, m.name, m.currency, m.sandbox, m.clock_offset
             from stores s join merchants m on m.id = s.merchant_id where s.shop_domain = $1
             """,
-            shop_domain.lower(),
+            domain,
         )
     return Merchant(*row) if row else None
 
@@ -78,18 +82,22 @@ async def by_shop_domain(shop_domain: str) -> Merchant | None:
 async def home_of(shop_domain: str) -> Merchant | None:
     """The merchant whose own shop has this domain, whomever it joined: that is where the shop's installation is kept."""
     async with db.reference() as connection:
-        row = await connection.fetchrow(
-            "select id, shop_domain, name, currency, sandbox, clock_offset from merchants where shop_domain = $1", shop_domain
-        )
-    return Merchant(*row) if row else None
+        return await _home(connection, shop_domain)
 
 
 async def by_home(scope: Scope, shop_domain: str) -> Merchant | None:
-    """The merchant whose own shop has this domain, whomever it joined."""
+    """The same within a scope's transaction."""
     async with db.connection(scope) as connection:
-        row = await connection.fetchrow(
-            "select id, shop_domain, name, currency, sandbox, clock_offset from merchants where shop_domain = $1", shop_domain
-        )
+        return await _home(connection, shop_domain)
+
+
+async def _home(connection: db.Connection, shop_domain: str) -> Merchant | None:
+    domain = domains.read(shop_domain)
+    if domain is None:
+        return None
+    row = await connection.fetchrow(
+        "select id, shop_domain, name, currency, sandbox, clock_offset from merchants where shop_domain = $1", domain
+    )
     return Merchant(*row) if row else None
 
 

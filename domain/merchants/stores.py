@@ -5,17 +5,16 @@ From then on its webhooks and its tokens speak for the merchant it joined. What 
 the shop leaves; so only a shop whose own ledger is empty can join, because entries never change hands.
 """
 
-import re
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from domain import audit, db, outbox
 from domain.errors import Code, DomainError, NotFound
+from domain.merchants import domains
 from domain.merchants.queries import Merchant, by_home, locked
 from domain.scope import Scope
 
-SHOP_DOMAIN = re.compile(r"[a-z0-9][a-z0-9-]{0,99}\.myshopify\.com")
 MOVED = "store.moved"
 """The event of a shop that joined or left, with the merchants who speak to another number of shops from then on."""
 
@@ -71,8 +70,8 @@ async def invite(scope: Scope, shop_domain: str) -> None:
     Whether such a shop uses LoyalNest is not told. Refusals: BAD_INPUT when it is no shop's address, STORE_IN_USE when it is one
     of the merchant's already or when there are too many.
     """
-    domain = shop_domain.strip().lower()
-    if not SHOP_DOMAIN.fullmatch(domain):
+    domain = domains.read(shop_domain.strip())
+    if domain is None:
         raise DomainError("A shop's address ends in .myshopify.com.", field=("shopDomain",))
     # Locked, so that of many invitations at once none goes beyond the most.
     await locked(scope)
@@ -104,7 +103,7 @@ async def join(scope: Scope, shop_domain: str) -> Merchant:
     the shop has entries in a ledger of its own, deliveries that are not worked off, or shops that joined it,
     STORE_DIFFERS when the two have different currencies, or one of them is a sandbox.
     """
-    joined = await by_home(scope, shop_domain.strip().lower())
+    joined = await by_home(scope, shop_domain.strip())
     if joined is not None and joined.id == scope.merchant_id:
         return joined
     async with db.connection(scope) as connection:
@@ -143,7 +142,7 @@ async def remove(scope: Scope, shop_domain: str) -> None:
 
     What its customers have stays theirs and with the merchant. Refusals: NOT_FOUND, STORE_IN_USE for the merchant's own shop.
     """
-    domain = shop_domain.strip().lower()
+    domain = domains.read(shop_domain.strip())
     merchant = await locked(scope)
     if domain == merchant.shop_domain:
         raise StoreInUse("A merchant's own shop cannot be removed.", field=("shopDomain",))

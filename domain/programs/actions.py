@@ -1,5 +1,6 @@
 """What a program gives for other things than orders: birthdays, reviews, follows, goals and partners' events."""
 
+import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from enum import StrEnum
@@ -19,6 +20,9 @@ TIMES_MAX = 100
 RULES_MAX = 50
 NAME_LENGTH_MAX = 60
 URL_LENGTH_MAX = 500
+PAGE = re.compile(r"https://([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9](/[^\s\\]*)?", re.ASCII | re.IGNORECASE)
+"""An address that every reader takes for the same: a named host, without a port or a user before it. The server never asks for
+it; customers are sent there."""
 YEARS = range(2000, 3000)
 """Of the instants of goals; far from the ends of the calendar, where no time zone has an instant any more."""
 
@@ -141,7 +145,7 @@ def validate_actions(actions: Actions) -> None:
                     if cap is not None:
                         _between(cap, 1, CAP_MAX, "times", path, name)
             case FollowRule():
-                if not rule.url.startswith("https://") or len(rule.url) > URL_LENGTH_MAX or not rule.url.isprintable():
+                if len(rule.url) > URL_LENGTH_MAX or not rule.url.isprintable() or not PAGE.fullmatch(rule.url):
                     raise InvalidActions("The page to follow is an address with https.", field=(*path, "url"))
             case Goal():
                 _validate_goal(rule, path)

@@ -13,6 +13,8 @@ from integrations.shopify.errors import Refused, Unanswered
 
 POLL_S = 2.0
 ATTEMPTS = 4
+FILES = "storage.googleapis.com"
+"""Where Shopify leaves the files of bulk operations."""
 ENDED = frozenset({"CANCELED", "EXPIRED", "FAILED"})
 
 Tell = Callable[[str, int], None]
@@ -39,10 +41,25 @@ async def fetch(shopify: Shopify, scope: Scope, query: str, into: BinaryIO, tell
         await asyncio.sleep(POLL_S)
     # A shop that has nothing has no file.
     if found["url"] is not None:
-        await _download(shopify.http, found["url"], int(found["fileSize"]), into)
+        await _download(shopify.http, _file(found["url"], await shopify.address(scope)), int(found["fileSize"]), into)
 
 
-async def _download(http: httpx2.AsyncClient, url: str, size: int, into: BinaryIO) -> None:
+def _file(told: Any, shop: str) -> httpx2.URL:
+    """The address of a file that Shopify has told of. Raises Refused unless it is where Shopify keeps files, or the shop's.
+
+    Whoever could answer in Shopify's place would otherwise have this server ask any other that it reaches.
+    """
+    try:
+        url, own = httpx2.URL(told), httpx2.URL(shop)
+    except (httpx2.InvalidURL, TypeError) as error:
+        raise Refused("FOREIGN_FILE", "Shopify has told of a file at no address.") from error
+    known = (("https", FILES, None), (own.scheme, own.host, own.port))
+    if (url.scheme, url.host, url.port) not in known or url.userinfo:
+        raise Refused("FOREIGN_FILE", "Shopify has told of a file that is not Shopify's.")
+    return url
+
+
+async def _download(http: httpx2.AsyncClient, url: httpx2.URL, size: int, into: BinaryIO) -> None:
     """Write the file, from its beginning when it broke off: half of the orders must not be taken for all of them."""
     async for attempt in stamina.retry_context(on=Unanswered, attempts=ATTEMPTS, wait_initial=0.5, wait_max=5.0):
         with attempt:

@@ -54,11 +54,16 @@ class _Answer(msgspec.Struct):
     extensions: _Extensions | None = None
 
 
+def client() -> httpx2.AsyncClient:
+    """An HTTP client that goes where it is sent, and no further: a redirect is an answer that cannot be used."""
+    return httpx2.AsyncClient(timeout=TIMEOUT, limits=LIMITS, follow_redirects=False)
+
+
 @dataclass
 class Shopify:
     """A process's way to the shops. Make one per event loop, and close it."""
 
-    http: httpx2.AsyncClient = field(default_factory=lambda: httpx2.AsyncClient(timeout=TIMEOUT, limits=LIMITS))
+    http: httpx2.AsyncClient = field(default_factory=client)
     cache: "redis.asyncio.Redis" = field(
         default_factory=lambda: redis.asyncio.Redis.from_url(settings().redis_url, socket_timeout=2, socket_connect_timeout=2)
     )
@@ -111,6 +116,10 @@ class Shopify:
             await self._throttle.give_back(scope.merchant_id, hold, _status(answer))
         assert answer is not None, "a call without an answer has raised"
         return self._result(operation, answer)
+
+    async def address(self, scope: Scope) -> str:
+        """Where the API of the merchant's shop is. Raises NotInstalled."""
+        return base_url(await self._shop(scope.merchant_id))
 
     async def introduce(self, shop: str, access_token: str) -> dict[str, Any]:
         """What a shop says of itself to a token that is not kept yet. Raises ShopifyError."""

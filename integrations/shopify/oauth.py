@@ -10,6 +10,7 @@ import httpx2
 import msgspec
 
 from domain.installations import Grant
+from domain.merchants.domains import SHOP_DOMAIN
 from domain.settings import settings
 from integrations.shopify.errors import Refused, Unanswered
 
@@ -34,7 +35,12 @@ class _Answer(msgspec.Struct):
 
 
 def base_url(shop: str) -> str:
-    """Where a shop's API is, without a slash at the end."""
+    """Where a shop's API is, without a slash at the end. Raises Refused for what is no shop's domain.
+
+    Here a name becomes an address to which secrets are sent, so that it is looked at here, wherever it comes from.
+    """
+    if not SHOP_DOMAIN.fullmatch(shop):
+        raise Refused("NO_SHOP", "The name is no shop's domain.")
     return settings().shopify_url.replace("{shop}", shop).rstrip("/")
 
 

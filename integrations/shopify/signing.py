@@ -9,7 +9,7 @@ from typing import Any
 import shopify
 from shopify.utils.shop_url import sanitize_shop_domain  # pyright: ignore[reportUnknownVariableType]
 
-from domain.merchants.stores import SHOP_DOMAIN
+from domain.merchants.domains import SHOP_DOMAIN
 
 _NAME_MAX = 300
 
@@ -21,7 +21,8 @@ def shop_domain(text: str) -> str | None:
     except ValueError:
         # The library lets a broken address of the newer kind through to urllib.
         return None
-    return found if found is not None and SHOP_DOMAIN.fullmatch(found) else None
+    # Letters of other alphabets can have ours as their small ones.
+    return found if text.isascii() and found is not None and SHOP_DOMAIN.fullmatch(found) else None
 
 
 def redirect_is_signed(query: Mapping[str, str], secrets: Sequence[str]) -> bool:
