@@ -41,7 +41,7 @@ REQUEST_ID_HEADER = "x-request-id"
 ANYWHERE = CORSConfig(
     # Shops have domains of their own and extensions have none, and no credential is ever sent by itself, so that a page can do
     # with an answer only what it could have done with the token that it holds. The one cookie is read where Shopify sends a
-    # merchant back, and nowhere else.
+    # merchant back, and nowhere else. Who shows a credential that is for our own pages is told so (api/origins.py).
     allow_origins=["*"],
     allow_methods=["GET", "POST", "DELETE"],
     allow_headers=["authorization", "content-type", "x-loyalnest-cost", "x-loyalnest-shop"],

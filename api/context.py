@@ -5,9 +5,11 @@ from typing import Any
 from litestar.connection import ASGIConnection
 
 from api.auth import Caller, Given, authenticate
+from api.origins import check_origin
 from api.process import process_of
 from api.throttle import CallerAllowance
 from domain import scope
+from domain.scope import Door
 from schema.context import Context
 
 SHOP_HEADER = "x-loyalnest-shop"
@@ -22,12 +24,18 @@ def address_of(connection: Connection) -> str:
 
 
 async def caller_of(connection: Connection, request_id: str, authorization: str | None = None, shop: str | None = None) -> Caller:
-    """Who calls: by what is given, or else by the headers. Raises Unauthenticated, and NOT_FOUND for an unknown shop."""
+    """Who calls: by what is given, or else by the headers.
+
+    Raises Unauthenticated, NOT_FOUND for an unknown shop, and ForeignOrigin.
+    """
     headers = connection.headers
     given = Given(
         authorization or headers.get("authorization"), address_of(connection), shop or headers.get(SHOP_HEADER), request_id
     )
-    return await authenticate(given, scope.now())
+    caller = await authenticate(given, scope.now())
+    if caller.actor.door is not Door.CUSTOMER:
+        check_origin(connection)
+    return caller
 
 
 def context_of(connection: Connection, caller: Caller, request_id: str, *, told: bool = False) -> Context:

@@ -21,6 +21,7 @@ from schema.root import schema
 BODY_MAX = 256 * 1024
 COST_HEADER = "x-loyalnest-cost"
 """Sent with any value, it asks for the cost in the answer's `extensions`."""
+STATUS = {Code.UNAUTHENTICATED: 401, Code.ORIGIN_FOREIGN: 403}
 ALLOWED = (OperationType.QUERY, OperationType.MUTATION)
 
 
@@ -30,13 +31,16 @@ _encode = msgspec.json.Encoder().encode
 
 @post("/graphql", status_code=HTTP_200_OK, request_max_body_size=BODY_MAX)
 async def graphql_http(request: Request[Any, Any, Any]) -> Response[bytes]:
-    """Answer one operation. 400 for what is no GraphQL request, 401 without a valid credential, else 200."""
+    """Answer one operation.
+
+    400 for what is no GraphQL request, 401 without a valid credential, 403 for one on a page where it does not belong, else 200.
+    """
     request_id: str = request.state.request_id
     begun = perf_counter()
     try:
         caller = await caller_of(request, request_id)
     except DomainError as error:
-        return _refuse(401 if error.code is Code.UNAUTHENTICATED else 400, error.code, error.message, request_id)
+        return _refuse(STATUS.get(error.code, 400), error.code, error.message, request_id)
     try:
         asked = await _asked(request)
         document = document_of(request, caller, asked)

@@ -13,6 +13,7 @@ from litestar.status_codes import HTTP_200_OK, HTTP_302_FOUND
 
 from api.auth import ALGORITHM, ISSUER, Unauthenticated, origin_of, staff_of_session
 from api.context import address_of
+from api.origins import check_origin
 from api.process import process_of
 from domain import installations, merchants, scope
 from domain.damage import Damaged
@@ -79,6 +80,7 @@ async def first_load(request: Request[Any, Any, Any]) -> Response[Any]:
     at = scope.now()
     try:
         await _allow(request)
+        check_origin(request)
         scheme, _, token = (request.headers.get("authorization") or "").partition(" ")
         if scheme.lower() != "bearer":
             raise _unsigned()
@@ -191,7 +193,7 @@ def _refuse(request: Request[Any, Any, Any], error: DomainError | ShopifyError) 
     """The refusal as JSON. What Shopify has said in its own words is left to the logs."""
     match error:
         case DomainError():
-            status = {Code.UNAUTHENTICATED: 401, Code.THROTTLED: 429}.get(error.code, 400)
+            status = {Code.UNAUTHENTICATED: 401, Code.ORIGIN_FOREIGN: 403, Code.THROTTLED: 429}.get(error.code, 400)
             code, message = error.code, error.message
         case ScopesMissing():
             status, code, message = 403, Code.FORBIDDEN, "The shop has granted less than the app needs. Install it again."

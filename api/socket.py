@@ -200,6 +200,8 @@ class GraphQLSocket(GraphQLController[Any, Any]):
     connection_init_wait_timeout = INIT_WAIT
     max_subscriptions_per_connection = SUBSCRIPTIONS_MAX
     graphql_transport_ws_handler_class = Handler
+    # Storefronts have domains of their own. Which credential a page may show is told once it has shown one (api/origins.py).
+    allowed_origins = frozenset({"*"})
     graphql_ide = None
     dependencies: ClassVar[Dependencies] = {
         "context_ws": Provide(_socket_context, sync_to_thread=False),

@@ -19,6 +19,7 @@ from api.auth import (
     staff_token,
 )
 from api.context import address_of
+from api.origins import check_origin
 from api.process import process_of
 from domain import admins, customers, db, merchants, scope
 from domain.errors import Code, DomainError
@@ -118,10 +119,11 @@ async def session_token(request: Request[Any, Any, Any]) -> Response[Any]:
     """A token for a member of the staff who shows Shopify's of a minute: a socket lasts longer. 401 when it is not valid."""
     at = scope.now()
     try:
+        check_origin(request)
         claim, user_id = staff_of_session(_bearer(request))
         if await merchants.by_shop_domain(claim.shop) is None:
             raise _unsigned()
-    except Unauthenticated as error:
+    except DomainError as error:
         return _refuse(request, error)
     token = staff_token(claim.shop, user_id, at, STAFF_LASTS)
     return _fresh({"token": token, "expiresAt": (at + STAFF_LASTS).isoformat()})
@@ -132,6 +134,7 @@ async def admin_sign_in(request: Request[Any, Any, Any]) -> Response[Any]:
     """Begin a session of one of the platform's people: e-mail, password, and a code of their authenticator."""
     try:
         await _allow(request)
+        check_origin(request)
         given = await _body(request, Credentials)
         acting = _anonymous(request)
         tokens = await admins.sign_in(
@@ -147,6 +150,7 @@ async def admin_refresh(request: Request[Any, Any, Any]) -> Response[Any]:
     """Go on with a session. The refresh token is good once; used again, it ends the session."""
     try:
         await _allow(request)
+        check_origin(request)
         given = await _body(request, Refreshing)
         acting = _anonymous(request)
         tokens = await admins.refresh(acting, token=given.refresh_token, address=address_of(request))
@@ -159,6 +163,7 @@ async def admin_refresh(request: Request[Any, Any, Any]) -> Response[Any]:
 async def admin_sign_out(request: Request[Any, Any, Any]) -> Response[Any]:
     """End the session whose access token is shown."""
     try:
+        check_origin(request)
         await admins.end(_anonymous(request), admin_session_of(request.headers.get("authorization"), scope.now()))
     except DomainError as error:
         return _refuse(request, error)
@@ -202,7 +207,7 @@ def _fresh(content: dict[str, Any]) -> Response[Any]:
 
 
 def _refuse(request: Request[Any, Any, Any], error: DomainError) -> Response[Any]:
-    status = {Code.UNAUTHENTICATED: 401, Code.THROTTLED: 429}.get(error.code, 400)
+    status = {Code.UNAUTHENTICATED: 401, Code.ORIGIN_FOREIGN: 403, Code.THROTTLED: 429}.get(error.code, 400)
     log.info("token.refused", request_id=request.state.request_id, path=request.url.path, status=status, code=error.code.value)
     return Response({"errors": [formatted(error.code, error.message, request.state.request_id)]}, status_code=status)
 

@@ -18,6 +18,7 @@ _DESCRIPTIONS = {
     Code.BAD_INPUT: "The request cannot be read: no JSON, no GraphQL, an unknown field, or a value of the wrong type.",
     Code.UNAUTHENTICATED: "The credential is missing, expired or not valid.",
     Code.FORBIDDEN: "The credential is valid but does not open this field.",
+    Code.ORIGIN_FOREIGN: "A page of another site shows a credential that is for our own pages and for servers.",
     Code.TOO_LARGE: "The request's body is larger than the server reads.",
     Code.DOCUMENT_REQUIRED: "Customers and staff name a document of our own by its id here, and do not send a text of theirs.",
     Code.DOCUMENT_UNKNOWN: "No document has this id.",
