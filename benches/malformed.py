@@ -5,11 +5,15 @@ import asyncio
 import base64
 import hmac
 import json
+import random
 import secrets
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from statistics import median
+
+import httpx
 
 from api.auth import staff_token
 from benches import report
@@ -19,9 +23,26 @@ from domain import db
 from domain.merchants import Merchant
 from domain.scope import now
 from domain.settings import settings
-from tests.e2e.malformed import AT_ONCE, MEMORY_MAX, PER_SOCKET, Target, documents, frames, resident_bytes, webhooks
+from tests.e2e.malformed import (
+    AT_ONCE,
+    MEMORY_MAX,
+    PATIENCE_S,
+    PER_SOCKET,
+    SEED,
+    Target,
+    documents,
+    frames,
+    resident_bytes,
+    webhook,
+    webhooks,
+)
 
 COUNT, QUICK = 10_000, 1_000
+JUNK_PER_S, GOOD_PER_S = 100, 20
+"""How much comes at once from all the world, and of it from a busy shop, while the time of the answers is taken."""
+ROUNDS, QUICK_ROUNDS = 5, 1
+ROUND_S = 20
+P99_GOAL_MS = 50
 LASTS = timedelta(hours=2)
 MIB = 1024 * 1024
 ORDER = {
@@ -33,6 +54,7 @@ ORDER = {
     "customer": {"id": 7},
     "line_items": [{"id": 1, "price": "10.00", "quantity": 1, "product_id": 1}],
 }
+GOOD_ALONE, GOOD_BESIDE, JUNK = "good, alone", "good, beside junk", "junk"
 Send = Callable[[Target, int], Awaitable[Counter[int] | Counter[str]]]
 
 
@@ -56,12 +78,14 @@ def main() -> None:
             target = _target(merchant, port, process.pid)
             for name, (send, number) in kinds.items():
                 rows.append([name, *asyncio.run(_measured(target, send, number))])
+            times = asyncio.run(_timed(target, QUICK_ROUNDS if given.quick else ROUNDS))
     report.show(
         "Junk that a server was sent",
         ["", "sent", "seconds", "answers", "memory MiB"],
         rows,
         f"None was answered as a fault of the server. Memory is what it grew by, {MEMORY_MAX // MIB} at most.",
     )
+    _show(times)
 
 
 async def _measured(target: Target, send: Send, count: int) -> list[str]:
@@ -75,6 +99,67 @@ async def _measured(target: Target, send: Send, count: int) -> list[str]:
         raise RuntimeError(f"the server grew by {grown:,} bytes")
     told = ", ".join(f"{kind}: {number}" for kind, number in sorted(answers.items()))
     return [f"{_even(count):,}", f"{time.monotonic() - begun:.0f}", told, f"{grown / MIB:.1f}"]
+
+
+async def _timed(target: Target, rounds: int) -> dict[str, list[list[float]]]:
+    """How long answers take, in ms, round by round: to good webhooks alone, to good ones while junk comes, and to the junk."""
+    found: dict[str, list[list[float]]] = {GOOD_ALONE: [], GOOD_BESIDE: [], JUNK: []}
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=64)
+    chance = random.Random(SEED)
+    async with httpx.AsyncClient(base_url=target.url, timeout=PATIENCE_S, limits=limits) as client:
+
+        async def good() -> None:
+            body = target.delivery.encode()
+            response = await client.post("/webhooks/shopify", content=body, headers=target.signed(body))
+            if response.json() != {"status": "accepted"}:
+                raise RuntimeError(f"a good webhook was answered {response.status_code}")
+
+        async def junk() -> None:
+            await webhook(client, target, chance)
+
+        await _paced(good, GOOD_PER_S, ROUND_S // 10)
+        for _ in range(rounds):
+            found[GOOD_ALONE].append(await _paced(good, GOOD_PER_S, ROUND_S))
+            beside, junks = await asyncio.gather(_paced(good, GOOD_PER_S, ROUND_S), _paced(junk, JUNK_PER_S, ROUND_S))
+            found[GOOD_BESIDE].append(beside)
+            found[JUNK].append(junks)
+    return found
+
+
+async def _paced(send: Callable[[], Awaitable[None]], per_s: int, seconds: int) -> list[float]:
+    """Send so many a second, whatever has been answered. Each is timed from when it was due, so that waiting counts."""
+
+    async def one(due: float) -> float:
+        await send()
+        return (time.perf_counter() - due) * 1000
+
+    begun, under_way = time.perf_counter(), list[asyncio.Task[float]]()
+    for number in range(per_s * seconds):
+        due = begun + number / per_s
+        await asyncio.sleep(max(0.0, due - time.perf_counter()))
+        under_way.append(asyncio.create_task(one(due)))
+    return list(await asyncio.gather(*under_way))
+
+
+def _show(times: dict[str, list[list[float]]]) -> None:
+    rows = [
+        [
+            name,
+            f"{sum(map(len, rounds)):,}",
+            f"{median(report.percentile(one, 0.5) for one in rounds):.1f}",
+            f"{median(report.percentile(one, 0.99) for one in rounds):.1f}",
+            report.spread([report.percentile(one, 0.99) for one in rounds]),
+            f"{max(map(max, rounds)):.0f}",
+        ]
+        for name, rounds in times.items()
+    ]
+    report.show(
+        "How long webhooks wait for their answers",
+        ["", "sent", "p50 ms", "p99 ms", "spread", "slowest"],
+        rows,
+        f"Medians of {len(times[JUNK])} rounds of {ROUND_S} s: {GOOD_PER_S} good ones a second, and {JUNK_PER_S} of junk beside "
+        f"them. The goal for p99 of junk is {P99_GOAL_MS} ms.",
+    )
 
 
 def _even(count: int) -> int:
