@@ -203,7 +203,7 @@ def _award(awarding: Awarding, merchant_ids: list[UUID], size: Size, kind: str, 
 def _show_award(kind: str, size: Size, rates: Rates) -> None:
     rows = [
         [
-            f"one at a time, {_count(clients, 'connection')}, {_count(processes, 'process', 'es')}",
+            f"single, {_count(clients, 'connection')}, {_count(processes, 'process', 'es')}",
             _whole(median(rates[f"award {clients}, processes {processes}"])),
             report.spread(rates[f"award {clients}, processes {processes}"]),
             _whole(median(rates[f"pgbench {clients}"])),
