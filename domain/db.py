@@ -108,7 +108,7 @@ class Database:
         return len(self._idle), len(self._idle) + self._lent
 
     def _take(self, merchant_id: UUID) -> TenantConnection | None:
-        """An idle connection, if there is one: rather one that shows this merchant already, and of these the last one used."""
+        """An idle connection, if there is one: the last used of those that show this merchant already, or the first of all."""
         while self._idle:
             place = len(self._idle) - 1
             while place > 0 and self._idle[place].merchant_id != merchant_id:

@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
-import asyncpg
 import httpx
 import httpx2
 import jwt
@@ -21,6 +20,7 @@ import stamina
 from api.auth import Given, authenticate
 from api.install import AUDIENCE, COOKIE, ISSUER
 from domain import installations
+from domain.db import Connection
 from domain.errors import Code, DomainError
 from domain.installations import Grant
 from domain.programs import Actions
@@ -35,8 +35,6 @@ from tests.conftest import CLIENT_SECRET
 from tests.integrations.test_oauth import signed_proxy_query
 from tests.rewards import offer, rich
 from tests.shop import Shop, rate
-
-Connection = asyncpg.Connection  # type: ignore[type-arg]
 
 TYPED = {
     name: f"{name}.myshopify.com"

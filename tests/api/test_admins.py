@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import asyncpg
+import httpx
 import pytest
 
 from api.auth import admin_token
@@ -25,13 +25,13 @@ from domain.admins.rules import (
     lock_seconds,
     step_of,
 )
+from domain.db import Connection
 from domain.scope import NOBODY
 from tests.api.admin import Person, person
 from tests.shop import Shop
 
 MERCHANTS = "query ($query: String) { merchants(first: 5, query: $query) { nodes { shopDomain name } } }"
 AUDITED = "select action from platform_audit_entries where subject = $1 order by id"
-Connection = asyncpg.Connection  # type: ignore[type-arg]
 
 
 def codes(answer: dict[str, Any]) -> list[str]:
@@ -203,8 +203,6 @@ async def test_a_session_that_is_not_refreshed_is_over(shop: Shop, owner: Connec
 
 
 async def test_signing_out_ends_the_session_at_once(shop: Shop) -> None:
-    import httpx  # noqa: PLC0415
-
     someone = await person(shop)
     tokens = await someone.tokens()
     transport = httpx.ASGITransport(app=shop.application)

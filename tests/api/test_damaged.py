@@ -5,12 +5,12 @@ import os
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
 
-import asyncpg
 import pytest
 
 from domain import actions, customers, db, identity, inbox, installations, keyring, rotation
 from domain.actions import Kind, Provider
 from domain.damage import Damaged
+from domain.db import Connection
 from domain.errors import Code
 from domain.installations import Grant
 from domain.keyring import SEAL, SEARCH
@@ -30,7 +30,6 @@ from tests.domain.test_rotation import keys, people, turn_master
 from tests.shop import NOON, Shop, order, rate
 from tests.stand_in import Beside, beside
 
-Connection = asyncpg.Connection  # type: ignore[type-arg]
 AT_ONCE = timedelta(0)
 FLIPPED = "set_byte({0}, length({0}) - 1, get_byte({0}, length({0}) - 1) # 1)"
 PROFILES = "query { customers(first: 10) { nodes { id pointsBalance email firstName } } }"

@@ -8,7 +8,6 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-import asyncpg
 import msgspec
 import pytest
 from cryptography.exceptions import InvalidTag
@@ -18,6 +17,7 @@ from domain import actions, customers, db, installations, keyring, master, rotat
 from domain.actions import Kind, Provider, Told
 from domain.customers import CustomerSnapshot, Profile
 from domain.damage import Damaged
+from domain.db import Connection
 from domain.installations import Grant
 from domain.keyring import SEAL, SEARCH
 from domain.rotation import State
@@ -28,7 +28,6 @@ from tests.api.admin import person
 from tests.shop import NOON, Shop
 
 AT_ONCE = timedelta(0)
-Connection = asyncpg.Connection  # type: ignore[type-arg]
 
 
 async def people(shop: Shop, count: int, first: int = 1) -> None:

@@ -46,10 +46,8 @@ def test_what_is_public_says_what_it_is(room: str) -> None:
     for path in modules(room):
         if not ast.get_docstring(tree(path)) and path.read_text().strip():
             silent.append(place(path, tree(path)))
-        for node in tree(path).body:
-            is_public = isinstance(node, Function | ast.ClassDef) and not node.name.startswith("_")
-            if is_public and not ast.get_docstring(node):  # type: ignore[arg-type]
-                silent.append(place(path, node))
+        public = (node for node in tree(path).body if isinstance(node, Function | ast.ClassDef) and not node.name.startswith("_"))
+        silent += [place(path, node) for node in public if not ast.get_docstring(node)]
     assert silent == []
 
 

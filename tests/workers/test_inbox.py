@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 import redis.asyncio
 
-from domain import customers, db, points, scope
+from domain import customers, db, inbox, points, scope
 from domain.scope import Scope
 from tests.shop import NOON, Shop, order, rate
 from tests.workers.rings import ringing
@@ -242,8 +242,6 @@ async def test_the_sweeper_finds_what_was_left_lying(shop: Shop) -> None:
 
         assert await found() == {"inbox.work_off": True, "outbox.relay": False, "orders.mature": False}
         async with db.transaction(shop.scope()):
-            from domain import inbox  # noqa: PLC0415
-
             waiting = await inbox.claim(shop.scope(), inbox.Kind.ORDERS, 10)
             await inbox.work_off(shop.scope(), inbox.Kind.ORDERS, waiting)
         # The order was placed months ago, so that its hold has passed; and nobody has relayed.

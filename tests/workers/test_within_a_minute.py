@@ -2,11 +2,10 @@
 
 from datetime import timedelta
 
-import asyncpg
 import pytest
 from msgspec.structs import replace
 
-from domain.db import DISPATCHER_ROLE
+from domain.db import DISPATCHER_ROLE, Connection
 from domain.rewards import RewardKind
 from domain.rewards.reservations import LEAVING
 from domain.rewards.settling import CREDIT_LEASE, LEASE, SETTLED_WITHIN
@@ -19,7 +18,6 @@ from workers.due import DUE, merchants_with
 from workers.rewards import RENEW_S, end, end_reservations, settle, settle_redemptions
 from workers.sweeper import PERIOD_S
 
-Connection = asyncpg.Connection  # type: ignore[type-arg]
 PERIOD = timedelta(seconds=PERIOD_S)
 WITHOUT_FAULTS = [name for name, (_, _, fault, *_) in CASES.items() if fault is None]
 
